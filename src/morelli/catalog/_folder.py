@@ -1,0 +1,43 @@
+"""Walking a folder that holds one sub-folder per model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["SKIPPED_SUFFIXES", "walk_folder"]
+
+_TABLES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".pq", ".journal", ".db", ".sqlite")
+_TEXTS = (".txt", ".md", ".rst", ".html", ".htm", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log", ".pdf")
+_WEIGHTS = (".npy", ".npz", ".pt", ".pth", ".ckpt", ".safetensors", ".onnx")
+_OTHERS = (".zip", ".tar", ".gz", ".tgz", ".py", ".sh")
+SKIPPED_SUFFIXES = frozenset({*_TABLES, *_TEXTS, *_WEIGHTS, *_OTHERS})
+"""Suffixes that stand for captions, tables, weights and other company of images: never tried, never a row.
+
+A file with any other suffix, or none, is tried as an image, and is a row with its error when it is none. Names that
+begin with a dot are never tried.
+"""
+
+
+def walk_folder(root: Path) -> Iterator[tuple[str, ...]]:
+    """Give the parts (relative to `root`) of every file that could be an image, sorted by folder and name.
+
+    Symbolic links to folders are followed, except into a folder that is being walked already.
+    """
+    yield from _walk(str(root), (), ())
+
+
+def _walk(folder: str, parts: tuple[str, ...], above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, ...]]:
+    status = os.stat(folder)  # noqa: PTH116 -- strings throughout: 100 000 files
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:
+        return
+    with os.scandir(folder) as scan:
+        entries = sorted((entry.name, entry.is_dir(), entry.path) for entry in scan if not entry.name.startswith("."))
+    for name, is_folder, path in entries:
+        if is_folder:
+            if name != "__MACOSX":
+                yield from _walk(path, (*parts, name), (*above, identity))
+        elif os.path.splitext(name)[1].lower() not in SKIPPED_SUFFIXES:  # noqa: PTH122
+            yield (*parts, name)

@@ -1,0 +1,21 @@
+"""Reports to look at: one HTML page per trial, one for single images, and tables for the terminal."""
+
+from __future__ import annotations
+
+from morelli.report._tables import class_table, metrics_table
+from morelli.report._text import headline
+from morelli.report.evidence import EvidenceBar, evidence_bars, evidence_rows
+from morelli.report.html import render_attributions, render_report, write_attributions, write_report
+
+__all__ = [
+    "EvidenceBar",
+    "class_table",
+    "evidence_bars",
+    "evidence_rows",
+    "headline",
+    "metrics_table",
+    "render_attributions",
+    "render_report",
+    "write_attributions",
+    "write_report",
+]

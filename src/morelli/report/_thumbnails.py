@@ -1,0 +1,78 @@
+"""Small pictures inside the page itself, made from the files while they are still there."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from morelli.errors import ImageReadError
+
+__all__ = ["SIDE", "Thumbnail", "thumbnail"]
+
+SIDE: Final = 160
+_JPEG_QUALITY: Final = 80
+# EXIF orientation to PIL.Image.Transpose; the reader records it and leaves the pixels alone, people want it applied.
+_TURNS: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A picture as a ``data:`` address, or the reason why there is none."""
+
+    data: str | None
+    width: int
+    height: int
+    note: str
+
+
+def thumbnail(uri: str, base: str | os.PathLike[str] | None = None, side: int = SIDE) -> Thumbnail:
+    """Make a JPEG of at most `side` pixels.
+
+    Parameters
+    ----------
+    uri : str
+        Path of a local file.
+    base : path-like or None
+        Folder that a relative `uri` starts from; the working folder if None.
+    side : int
+        Longest side in pixels. Smaller images keep their size.
+
+    Returns
+    -------
+    Thumbnail
+        Without data, and with a note for the reader of the page, if the file is gone or cannot be read.
+    """
+    if "\0" in uri:
+        return Thumbnail(None, side, side, "the path is not valid")
+    path = Path(base, uri) if base is not None else Path(uri)
+    try:
+        present = path.is_file()
+    except OSError:
+        present = False
+    if not present:
+        return Thumbnail(None, side, side, "file not found")
+
+    from PIL import Image
+
+    from morelli.images import read_image
+
+    try:
+        loaded = read_image(path)
+    except ImageReadError as problem:
+        return Thumbnail(None, side, side, f"not readable: {problem.kind}")
+    picture = Image.fromarray(loaded.pixels)
+    turn = _TURNS.get(loaded.facts.orientation)
+    scale = min(1.0, side / max(picture.size))
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    if size != picture.size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if turn is not None:
+        picture = picture.transpose(Image.Transpose(turn))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Thumbnail(f"data:image/jpeg;base64,{encoded}", picture.width, picture.height, "")

@@ -1,0 +1,269 @@
+"""The grammar, and a sweep over every view that is registered."""
+
+from __future__ import annotations
+
+import pickle
+import string
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from morelli.errors import MorelliError, ViewError
+from morelli.images import read_image
+from morelli.views import Parameter, View, ViewInfo, list_views, parse_view, register_view
+from morelli.views.registry import _VIEWS
+
+EXPECTED = {
+    "jpeg", "webp", "resize", "scale", "crop", "random-crop", "blur", "noise", "jitter", "gray", "flip", "screenshot",
+    "sharpen", "highpass", "lowpass", "pixel-shuffle", "patch-shuffle",
+}  # fmt: skip
+
+#: One typical use of each view; a view that is not here fails the sweep, so that new ones are swept too.
+TYPICAL = {
+    "jpeg": "jpeg:75", "webp": "webp:60", "resize": "resize:48", "scale": "scale:0.7", "crop": "crop:0.5",
+    "random-crop": "random-crop:0.5", "blur": "blur:2", "noise": "noise:8", "jitter": "jitter:0.4", "gray": "gray",
+    "flip": "flip", "screenshot": "screenshot", "sharpen": "sharpen:1", "highpass": "highpass:2",
+    "lowpass": "lowpass:2", "pixel-shuffle": "pixel-shuffle", "patch-shuffle": "patch-shuffle:16",
+}  # fmt: skip
+
+
+def view_of(info: ViewInfo) -> View:
+    return parse_view(TYPICAL[info.name])
+
+
+def extremes(info: ViewInfo) -> list[str]:
+    """The view at the lowest and at the highest value of its first parameter."""
+    if not info.parameters:
+        return [info.name]
+    first = info.parameters[0]
+    return [f"{info.name}:{value:g}" for value in (first.low, first.high)]
+
+
+ALL = pytest.mark.parametrize("info", list_views(), ids=lambda info: info.name)
+
+
+def test_the_registry_is_what_the_documentation_says():
+    assert {info.name for info in list_views()} == EXPECTED == TYPICAL.keys()
+
+
+@ALL
+def test_every_view_is_documented(info):
+    assert info.description and "\n" not in info.description and not info.description.endswith(".")
+    assert info.group in ("corruption", "structure")
+    assert info.signature.startswith(info.name)
+    for parameter in info.parameters:
+        assert parameter.description and parameter.range
+        assert parameter.default is None or parameter.parse(str(parameter.default)) == parameter.default
+
+
+@ALL
+def test_every_view_gives_contiguous_pixels_that_differ_and_repeat(info, picture):
+    view = view_of(info)
+    before = picture.copy()
+    picture.flags.writeable = False  # as read_image hands them out
+    result = view(picture, seed=3)
+    assert result.dtype == np.uint8 and result.ndim == 3 and result.shape[2] == 3
+    assert result.flags.c_contiguous
+    assert result.shape != picture.shape or np.any(result != picture)
+    np.testing.assert_array_equal(view(picture, seed=3), result)
+    np.testing.assert_array_equal(parse_view(view.name)(picture.copy(), 3), result)
+    np.testing.assert_array_equal(picture, before)
+
+
+@ALL
+def test_only_seeded_views_depend_on_the_seed(info, picture):
+    view = view_of(info)
+    assert view.seeded == info.seeded
+    first, second = view(picture, seed=1), view(picture, seed=2)
+    assert np.array_equal(first, second) != info.seeded
+
+
+@ALL
+@pytest.mark.parametrize("shape", [(64, 64), (33, 90), (1, 1), (1, 70), (70, 1), (7, 5)])
+def test_every_view_has_a_result_for_every_shape(info, picture, shape):
+    pixels = np.ascontiguousarray(np.resize(picture, (*shape, 3)))
+    for name in {*extremes(info), TYPICAL[info.name]}:
+        if name == "resize:8192":
+            name = "resize:300"  # hundreds of megapixels are refused, which has its own test
+        result = parse_view(name)(pixels, seed=5)
+        assert result.dtype == np.uint8 and min(result.shape) >= 1 and result.shape[2] == 3
+        assert result.flags.c_contiguous
+
+
+@ALL
+def test_every_view_can_be_sent_to_another_process(info, picture):
+    view = view_of(info)
+    again = pickle.loads(pickle.dumps(view))
+    assert again == view and hash(again) == hash(view) and again.name == view.name
+    np.testing.assert_array_equal(again(picture, 1), view(picture, 1))
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def values_of(parameter: Parameter) -> st.SearchStrategy[str]:
+    if parameter.choices:
+        return st.sampled_from(parameter.choices)
+    if parameter.whole:
+        return st.integers(int(parameter.low), int(parameter.high)).map(str)
+    numbers = st.floats(parameter.low, parameter.high).map(lambda number: format(number, ".12f").rstrip("0"))
+    return numbers.filter(lambda text: parameter.low <= float(text) <= parameter.high)
+
+
+@st.composite
+def step_names(draw: st.DrawFn) -> str:
+    info = draw(st.sampled_from(list_views()))
+    least = sum(parameter.default is None for parameter in info.parameters)
+    count = draw(st.integers(least, len(info.parameters)))
+    space = draw(st.sampled_from(["", " "]))
+    values = [draw(values_of(parameter)) for parameter in info.parameters[:count]]
+    return space + info.name + (":" + space + f",{space}".join(values) if values else "") + space
+
+
+@settings(deadline=None)
+@given(st.lists(step_names(), max_size=4))
+def test_canonical_names_stand_for_themselves(names):
+    view = parse_view("|".join(names))
+    again = parse_view(view.name)
+    assert again.name == view.name and again == view
+    assert " " not in view.name
+
+
+@given(st.text(alphabet=string.printable, max_size=30) | st.text(max_size=20))
+def test_any_text_is_a_view_or_a_view_error(text):
+    try:
+        view = parse_view(text)
+    except ViewError as error:
+        assert isinstance(error, MorelliError)
+    else:
+        assert parse_view(view.name) == view
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("", "none"), ("none", "none"), (" none ", "none"), ("none|none", "none"), ("none|jpeg:85|none", "jpeg:85"),
+        ("jpeg:085", "jpeg:85"), ("jpeg:85,4:2:0", "jpeg:85"), ("jpeg:85,4:4:4", "jpeg:85,4:4:4"),
+        ("blur:2.0", "blur:2"), ("blur:2.50", "blur:2.5"), ("scale:.5", "scale:0.5"), ("screenshot:0.9", "screenshot"),
+        ("resize:512 | jpeg:85", "resize:512|jpeg:85"),
+    ],
+)  # fmt: skip
+def test_canonical_names(text, name):
+    assert parse_view(text).name == name
+    assert repr(parse_view(text)) == f"parse_view('{name}')"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("jpg:85", ["no view", '"jpg"', "jpeg", "none", "webp"]),
+        ("JPEG:85", ["no view"]),
+        ("jpeg", ["quality", "1 to 100"]),
+        ("jpeg:", ["quality", "1 to 100"]),
+        ("jpeg:0", ["1 to 100", '"0"']),
+        ("jpeg:101", ["1 to 100"]),
+        ("jpeg:85.5", ["whole number"]),
+        ("jpeg:-5", ["1 to 100"]),
+        ("jpeg:8_5", ["1 to 100"]),
+        ("jpeg:" + "9" * 9000, ["1 to 100"]),
+        ("jpeg:85,4:1:1", ["subsampling", "4:4:4, 4:2:2, 4:2:0"]),
+        ("jpeg:85,4:2:0,3", ["2 parameters", "jpeg:QUALITY[,SUBSAMPLING]"]),
+        ("blur:nan", ["0.1 to 64"]),
+        ("blur:inf", ["0.1 to 64"]),
+        ("blur:1e1", ["0.1 to 64"]),
+        ("blur:٣", ["0.1 to 64"]),
+        ("gray:1", ["takes no parameters"]),
+        ("none:1", ["no view"]),
+        ("jpeg:85|", ["empty step"]),
+        ("|jpeg:85", ["empty step"]),
+        ("jpeg:85||blur:1", ["empty step"]),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
+)
+def test_errors_say_what_is_allowed(text, parts):
+    with pytest.raises(ViewError) as caught:
+        parse_view(text)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_views_compare_by_name():
+    assert parse_view("jpeg:85,4:2:0") == parse_view("jpeg:85") != parse_view("jpeg:84")
+    assert len({parse_view("none"), parse_view(""), parse_view("flip")}) == 2
+    assert parse_view("flip") != "flip"
+
+
+# --- chains and seeds -------------------------------------------------------------------------------------------------
+
+
+def test_identity(picture):
+    np.testing.assert_array_equal(parse_view("none")(picture), picture)
+
+
+def test_a_chain_is_the_composition(picture):
+    for first, second in (("resize:48", "jpeg:85"), ("jpeg:85", "resize:48"), ("noise:5", "jitter:0.5")):
+        expected = parse_view(second)(parse_view(first)(picture, 9), 9)
+        np.testing.assert_array_equal(parse_view(f"{first}|{second}")(picture, 9), expected)
+
+
+def test_a_repeated_step_draws_anew(picture):
+    grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+    once = parse_view("noise:10")(grey, 1).astype(float) - 128
+    twice = parse_view("noise:10|noise:10")(grey, 1).astype(float) - 128
+    assert twice.std() == pytest.approx(once.std() * 2**0.5, rel=0.1)
+
+
+def test_strengths_share_their_random_numbers():
+    grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+    weak, strong = (parse_view(f"noise:{sigma}")(grey, 1).astype(float).ravel() for sigma in (5, 10))
+    assert np.corrcoef(weak, strong)[0, 1] > 0.99
+
+
+def test_apply_depends_on_the_file_alone(picture, tmp_path):
+    import io
+
+    from PIL import Image
+
+    files = []
+    for level in (1, 9):  # the same pixels in two files
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "PNG", compress_level=level)
+        files.append(file.getvalue())
+    (tmp_path / "x").write_bytes(files[0])
+    view = parse_view("noise:9")
+    result = view.apply(read_image(files[0]))
+    np.testing.assert_array_equal(view.apply(read_image(tmp_path / "x")), result)
+    assert np.any(view.apply(read_image(files[1])) != result)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)],
+)
+def test_other_arrays_are_a_type_error(pixels):
+    with pytest.raises(TypeError, match="uint8"):
+        parse_view("none")(pixels)
+
+
+# --- registration -----------------------------------------------------------------------------------------------------
+
+
+def test_registration_refuses_what_would_not_parse():
+    for name in ("jpeg", "none", "Upper", "two words", "a:b", "a|b", "", "-a", "1a"):
+        with pytest.raises(ValueError, match="view"):
+            register_view(name, "text")
+    with pytest.raises(ValueError, match="come last"):
+        register_view("new", "text", Parameter("a", "a", default=1.0), Parameter("b", "b"))
+    assert {info.name for info in list_views()} == EXPECTED
+
+
+def test_a_registered_view_takes_part(picture, monkeypatch):
+    monkeypatch.setattr("morelli.views.registry._VIEWS", dict(_VIEWS))
+
+    @register_view("negative", "The negative")
+    def negative(pixels):
+        return 255 - pixels
+
+    np.testing.assert_array_equal(parse_view("negative|flip")(picture), 255 - picture[:, ::-1])
