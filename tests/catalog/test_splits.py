@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morelli.catalog import Split, cluster_ids, group_catalog, group_ids, split_catalog
-from morelli.catalog._folds import deal_groups
+from morelli.catalog.folds import deal_groups
 from morelli.errors import CatalogError, NotEnoughDataError
 
 from .conftest import make_catalog

@@ -15,19 +15,20 @@ References
 Guo, Pleiss, Sun, Weinberger (2017), "On calibration of modern neural networks", ICML, section 4.2.
 Alexandari, Kundaje, Shrikumar (2020), "Maximum likelihood with bias-corrected calibration is hard-to-beat at label
 shift adaptation", ICML, section 3.
-Platt (1999), "Probabilistic outputs for support vector machines", section 2.2 (smoothed targets).
+Kish (1965), "Survey sampling", section 8.2 (effective sample size of weighted data).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from functools import cached_property
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 
 from morelli.errors import NotEnoughDataError
 
@@ -51,7 +52,10 @@ _LOWEST, _HIGHEST = 1e-3, 1e3
 class LogitCalibrator(Protocol):
     """What every calibrator can do."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Which calibrator it is, for records."""
+        ...
 
     def fit(self, logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Self:
         """Fit to out-of-fold logits (n, K), class indices (n,) and optional non-negative weights (n,)."""
@@ -66,55 +70,33 @@ class LogitCalibrator(Protocol):
         ...
 
 
-class TemperatureCalibrator:
-    r"""One temperature for all classes (Guo et al. 2017, section 4.2).
+class _SoftmaxCalibrator:
+    """What the two calibrators share: ``softmax(z / temperature + bias)``."""
 
-    ``p(k | z) = softmax(z / T)_k``. The weighted negative log-likelihood is convex in ``1 / T``; its derivative
+    name = ""
+    _fields: tuple[str, ...] = ("temperature", "n_classes", "at_bound", "n", "nll_before", "nll")
 
-    .. math:: g(\beta) = \sum_i w_i \Bigl(\sum_k p_{ik} z_{ik} - \sum_k t_{ik} z_{ik}\Bigr), \quad \beta = 1 / T
-
-    is increasing, so its only root is bracketed and found on ``log T`` (Brent). Scaling the logits by c scales T by c.
-
-    Parameters
-    ----------
-    class_balanced : bool, default True
-        Give every class the same total weight: see the module's description for why.
-    smoothing : float in [0, 1) or None, default None
-        Share of the target spread evenly over all classes. None is Laplace's rule of succession, ``1 / (n + 2)``: if
-        no out-of-fold answer out of n was wrong, the next one still is with that probability. Without it (0.0), data
-        that the logits separate perfectly have no finite optimum, and T is only held by its bound.
-
-    Attributes
-    ----------
-    temperature : float
-        Positive. 1.0 for constant logits, which carry nothing to fit.
-    at_bound : bool
-        Whether the search ended on its bound: the logits separate the classes perfectly (smallest T) or point away
-        from the truth (largest T).
-    n : int
-        Images fitted on (those of positive weight).
-    nll_before, nll : float
-        Weighted mean negative log-likelihood in nats before and after, on the fitted data, without smoothing.
-    """
-
-    name = "temperature"
-
-    def __init__(self, *, class_balanced: bool = True, smoothing: float | None = None) -> None:
+    def __init__(self, *, class_balanced: bool = True, least_error: float | None = None) -> None:
+        if least_error is not None and not 0 <= least_error < 0.5:
+            raise ValueError(f"least_error must be None or in [0, 0.5), not {least_error}")
         self.class_balanced = class_balanced
-        self.smoothing = _smoothing(smoothing)
+        self.least_error = least_error
         self.temperature = float("nan")
-        self.n_classes = 0
+        self.bias: FloatArray = np.zeros(0)
+        self.n_classes = self.n = 0
         self.at_bound = False
-        self.n = 0
         self.nll_before = self.nll = float("nan")
 
+    def _solve(self, problem: _Problem) -> tuple[float, FloatArray, bool]:
+        raise NotImplementedError
+
     def fit(self, logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Self:
-        """Fit the temperature.
+        """Fit to out-of-fold logits.
 
         Parameters
         ----------
         logits : array-like, shape (n, K)
-            Out-of-fold logits, finite; a constant per row does not matter.
+            Finite; a constant per row does not matter.
         y : array-like of int, shape (n,)
             True class, 0 .. K - 1.
         weights : array-like, shape (n,), optional
@@ -122,8 +104,7 @@ class TemperatureCalibrator:
 
         Returns
         -------
-        TemperatureCalibrator
-            Itself.
+        self
 
         Raises
         ------
@@ -132,29 +113,91 @@ class TemperatureCalibrator:
         ValueError
             NaN or infinite logits, or shapes, labels or weights that do not fit.
         """
-        problem = _Problem.of(logits, y, weights, self.class_balanced, self.smoothing)
-        beta, self.at_bound = problem.solve_temperature()
+        problem = _Problem.of(logits, y, weights, self.class_balanced, self.least_error)
+        beta, self.bias, self.at_bound = self._solve(problem)
         self.temperature = problem.scale / beta
-        self.n_classes, self.n = problem.n_classes, problem.n
-        self.nll_before = problem.nll(problem.scale, np.zeros(problem.n_classes))
-        self.nll = problem.nll(beta, np.zeros(problem.n_classes))
+        self.n, self.n_classes = problem.z.shape
+        self.nll_before = problem.nll(problem.scale, np.zeros(self.n_classes))
+        self.nll = problem.nll(beta, self.bias)
         return self
 
     def transform(self, logits: ArrayLike) -> FloatArray:
         """Return log-probabilities, shape (n, K); ValueError for NaN, infinite or wrongly shaped logits."""
-        return _transform(logits, self.n_classes, self.temperature, None)
+        self._check_fitted()
+        z = check_logits(logits, self.n_classes)
+        scores = (z - z.max(axis=1, keepdims=True)) / self.temperature + self.bias
+        return np.asarray(log_softmax(scores, axis=1), dtype=np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fitted state as JSON-able values."""
-        return _state(self)
+        self._check_fitted()
+        settings = {"name": self.name, "class_balanced": self.class_balanced, "least_error": self.least_error}
+        return {**settings, **{field: getattr(self, field) for field in self._fields}, "bias": self.bias.tolist()}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild from `to_dict`."""
-        return _restore(cls(class_balanced=bool(state["class_balanced"]), smoothing=state["smoothing"]), state)
+        """Rebuild from `to_dict`; ValueError if the state cannot be right."""
+        new = cls(class_balanced=bool(state["class_balanced"]), least_error=state["least_error"])
+        for field in cls._fields:
+            setattr(new, field, state[field])
+        new.bias = np.array(state["bias"], dtype=np.float64)
+        sane = np.isfinite(new.temperature) and new.temperature > 0 and np.isfinite(new.bias).all()
+        if not (sane and new.bias.shape == (new.n_classes,)):
+            raise ValueError(f"the stored {cls.name} calibrator is damaged: temperature {new.temperature}")
+        return new
+
+    def _check_fitted(self) -> None:
+        if self.n_classes == 0:
+            raise ValueError("the calibrator is not fitted: call fit first")
 
 
-class BiasCorrectedTemperature:
+class TemperatureCalibrator(_SoftmaxCalibrator):
+    r"""One temperature for all classes (Guo et al. 2017, section 4.2).
+
+    ``p(k | z) = softmax(z / T)_k``. The weighted negative log-likelihood is convex in ``1 / T``; its derivative
+
+    .. math:: g(\beta) = \sum_i w_i \Bigl(\sum_k p_{ik} z_{ik} - z_{i y_i}\Bigr), \quad \beta = 1 / T
+
+    is increasing, so its only root is bracketed and found on ``log T`` (Brent). Scaling the logits by c scales T by c.
+
+    If the logits separate the classes perfectly, the likelihood only grows as T falls to zero. The search therefore
+    stops where the calibrated probabilities would claim a smaller mean error, ``mean(1 - max_k p_k)``, than
+    `least_error`; the most doubtful image is left out of that mean, or one near-tie would license certainty about all
+    others. Smoothed targets (Platt 1999) would keep T away from zero too, but they bias it wherever logits are
+    widely spread, whether or not the classes overlap: a bound leaves T alone unless it is needed.
+
+    Parameters
+    ----------
+    class_balanced : bool, default True
+        Give every class the same total weight: see the module's description for why.
+    least_error : float in [0, 0.5) or None, default None
+        Smallest mean error that the probabilities may claim on the fitted data. None is Laplace's rule of succession,
+        ``1 / (n + 2)`` with Kish's effective n: if no out-of-fold answer out of n was wrong, the next one still is
+        with that probability. 0.0 leaves only a numerical bound.
+
+    Attributes
+    ----------
+    temperature : float
+        Positive. 1.0 for constant logits, which carry nothing to fit.
+    bias : ndarray, shape (K,)
+        Zero.
+    at_bound : bool
+        Whether the search ended on a bound: `least_error` (the logits separate the classes) or a numerical one (the
+        logits point away from the truth; T is then so large that the probabilities are uniform).
+    n, n_classes : int
+        Images fitted on (those of positive weight) and classes.
+    nll_before, nll : float
+        Weighted mean negative log-likelihood in nats before and after, on the fitted data.
+    """
+
+    name = "temperature"
+
+    def _solve(self, problem: _Problem) -> tuple[float, FloatArray, bool]:
+        beta, at_bound = problem.solve_temperature()
+        return beta, np.zeros(problem.z.shape[1]), at_bound
+
+
+class BiasCorrectedTemperature(_SoftmaxCalibrator):
     r"""One temperature and one bias per class, the biases held by a ridge (Alexandari et al. 2020, section 3).
 
     ``p(k | z) = softmax(z / T + b)_k``, minimising the convex
@@ -170,59 +213,28 @@ class BiasCorrectedTemperature:
     ----------
     ridge : float, default 1.0
         Positive. Prior precision of a bias, in 1 / nats squared.
-    class_balanced, smoothing
+    class_balanced, least_error
         As in `TemperatureCalibrator`.
 
     Attributes
     ----------
-    temperature : float
+    temperature, at_bound, n, n_classes, nll_before, nll
+        As in `TemperatureCalibrator`.
     bias : ndarray, shape (K,)
         In nats.
-    at_bound, n, nll_before, nll
-        As in `TemperatureCalibrator`.
     """
 
     name = "bias-corrected-temperature"
+    _fields = (*_SoftmaxCalibrator._fields, "ridge")
 
-    def __init__(self, *, ridge: float = 1.0, class_balanced: bool = True, smoothing: float | None = None) -> None:
+    def __init__(self, *, ridge: float = 1.0, class_balanced: bool = True, least_error: float | None = None) -> None:
+        super().__init__(class_balanced=class_balanced, least_error=least_error)
         if not (np.isfinite(ridge) and ridge > 0):
             raise ValueError(f"ridge must be positive and finite, not {ridge}")
         self.ridge = float(ridge)
-        self.class_balanced = class_balanced
-        self.smoothing = _smoothing(smoothing)
-        self.temperature = float("nan")
-        self.bias: FloatArray = np.zeros(0)
-        self.n_classes = 0
-        self.at_bound = False
-        self.n = 0
-        self.nll_before = self.nll = float("nan")
 
-    def fit(self, logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Self:
-        """Fit temperature and biases; parameters and errors as in `TemperatureCalibrator.fit`."""
-        problem = _Problem.of(logits, y, weights, self.class_balanced, self.smoothing)
-        beta, self.bias, self.at_bound = problem.solve_biased(self.ridge)
-        self.temperature = problem.scale / beta
-        self.n_classes, self.n = problem.n_classes, problem.n
-        self.nll_before = problem.nll(problem.scale, np.zeros(problem.n_classes))
-        self.nll = problem.nll(beta, self.bias)
-        return self
-
-    def transform(self, logits: ArrayLike) -> FloatArray:
-        """Return log-probabilities, shape (n, K); ValueError for NaN, infinite or wrongly shaped logits."""
-        return _transform(logits, self.n_classes, self.temperature, self.bias)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fitted state as JSON-able values."""
-        return {**_state(self), "ridge": self.ridge, "bias": self.bias.tolist()}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild from `to_dict`."""
-        new = cls(
-            ridge=float(state["ridge"]), class_balanced=bool(state["class_balanced"]), smoothing=state["smoothing"]
-        )
-        new.bias = np.array(state["bias"], dtype=np.float64)
-        return _restore(new, state)
+    def _solve(self, problem: _Problem) -> tuple[float, FloatArray, bool]:
+        return problem.solve_biased(self.ridge)
 
 
 @dataclass(frozen=True)
@@ -328,18 +340,19 @@ def choose_calibrator(
         reason = "temperature only: too few groups to cross-validate class biases"
         return CalibratorChoice(simple, simple.name, reason, {}, None, None, 0, n_groups, seed)
 
+    models: tuple[LogitCalibrator, ...] = (simple, biased)
     losses = np.empty((2, len(z)))
     for part in held_in:
-        for row, model in enumerate((simple, biased)):
+        for row, model in enumerate(models):
             log_p = model.fit(z[part], labels[part]).transform(z[~part])
             losses[row, ~part] = -np.take_along_axis(log_p, labels[~part, None], axis=1)[:, 0]
     weights, _ = _weights(labels, z.shape[1], None, class_balanced)
-    nll = {model.name: float(weights @ row) for model, row in zip((simple, biased), losses, strict=True)}
+    nll = {model.name: float(weights @ row) for model, row in zip(models, losses, strict=True)}
     difference = losses[0] - losses[1]
     gain = float(weights @ difference)
     between = np.bincount(ids, weights * (difference - gain), minlength=n_groups)
     error = float(np.sqrt(n_groups / (n_groups - 1) * np.sum(between**2)))
-    chosen = biased if gain > error else simple
+    chosen: TemperatureCalibrator | BiasCorrectedTemperature = biased if gain > error else simple
     reason = (
         f"{chosen.name}: class biases change the held-out loss by {-gain:+.4f} nats "
         f"(standard error {error:.4f}, {n_groups} groups, {folds} folds)"
@@ -361,15 +374,16 @@ def check_logits(logits: ArrayLike, n_classes: int | None = None) -> FloatArray:
     return z
 
 
-def check_labels(y: ArrayLike, n_classes: int, n: int) -> IntArray:
-    """Return labels as class indices (n,) in 0 .. K - 1, or raise."""
+def check_labels(y: ArrayLike, n_classes: int | None, n: int, name: str = "y") -> IntArray:
+    """Return labels as class indices (n,) in 0 .. K - 1 (K unlimited for None), or raise."""
     labels = np.asarray(y)
     if labels.shape != (n,):
-        raise ValueError(f"y must have one label per image, shape ({n},), not {labels.shape}")
+        raise ValueError(f"{name} must have one class index per image, shape ({n},), not {labels.shape}")
     if n and not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"y must hold class indices (integers), not {labels.dtype}")
-    if n and not (labels.min() >= 0 and labels.max() < n_classes):
-        raise ValueError(f"y must lie in 0..{n_classes - 1}, found {labels.min()}..{labels.max()}")
+        raise ValueError(f"{name} must hold class indices (integers), not {labels.dtype}")
+    if n and (labels.min() < 0 or (n_classes is not None and labels.max() >= n_classes)):
+        allowed = "0 or more" if n_classes is None else f"in 0..{n_classes - 1}"
+        raise ValueError(f"{name} must be {allowed}, found {labels.min()}..{labels.max()}")
     return labels.astype(np.int64)
 
 
@@ -386,90 +400,107 @@ def check_groups(groups: ArrayLike | None, n: int) -> tuple[IntArray, int]:
 
 @dataclass(frozen=True)
 class _Problem:
-    """The weighted, smoothed likelihood on logits that were divided by `scale`, their median range."""
+    """The weighted likelihood on centred logits that were divided by `scale`, their median range.
+
+    The loss is ``sum_i w_i logsumexp(beta z_i + b) - beta * pull - b @ mass``: the labels enter only through
+    ``pull``, the weighted mean logit of the true class, and ``mass``, the weight of every class.
+    """
 
     z: FloatArray
-    targets: FloatArray
-    weights: FloatArray
     labels: IntArray
+    weights: FloatArray
+    pull: float
+    mass: FloatArray
     scale: float
     n_effective: float
+    least_error: float
 
     @classmethod
     def of(
-        cls, logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None, balanced: bool, smoothing: float | None
+        cls, logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None, balanced: bool, least_error: float | None
     ) -> Self:
         z = check_logits(logits)
-        n, k = z.shape
-        labels = check_labels(y, k, n)
+        k = z.shape[1]
+        labels = check_labels(y, k, len(z))
         w, effective = _weights(labels, k, weights, balanced)
-        keep = w > 0
-        z, labels, w = z[keep], labels[keep], w[keep]
-        share = 1 / (effective + 2) if smoothing is None else smoothing
-        targets = np.full(z.shape, share / k)
-        targets[np.arange(len(z)), labels] += 1 - share
+        z, labels, w = z[w > 0], labels[w > 0], w[w > 0]
         spread = np.ptp(z, axis=1)
         # Median, not mean: one image with absurd logits must not move the bounds of the search.
         scale = float(np.median(spread[spread > 0])) if (spread > 0).any() else 1.0
-        centred = (z - z.mean(axis=1, keepdims=True)) / scale
-        return cls(centred, targets, w, labels, scale, effective)
+        z = (z - z.mean(axis=1, keepdims=True)) / scale
+        pull = float(w @ z[np.arange(len(z)), labels])
+        mass = np.bincount(labels, w, minlength=k).astype(np.float64)
+        least = 1 / (effective + 2) if least_error is None else least_error
+        return cls(z, labels, w, pull, mass, scale, effective, least)
 
-    @property
-    def n(self) -> int:
-        return len(self.z)
-
-    @property
-    def n_classes(self) -> int:
-        return self.z.shape[1]
+    def loss(self, beta: float, bias: FloatArray) -> tuple[float, float, FloatArray]:
+        """Return the loss and its derivatives in beta and bias."""
+        scores = beta * self.z + bias
+        top = scores.max(axis=1)
+        e = np.exp(scores - top[:, None])
+        total = e.sum(axis=1)
+        value = float(self.weights @ (top + np.log(total))) - beta * self.pull - float(bias @ self.mass)
+        share = self.weights / total
+        return value, float(share @ np.einsum("ij,ij->i", e, self.z)) - self.pull, share @ e - self.mass
 
     def nll(self, beta: float, bias: FloatArray) -> float:
         """Mean negative log-likelihood of the true classes."""
         log_p = log_softmax(beta * self.z + bias, axis=1)
-        return float(-self.weights @ log_p[np.arange(self.n), self.labels])
+        return float(-self.weights @ log_p[np.arange(len(self.z)), self.labels])
 
-    def slope(self, log_beta: float) -> float:
-        """Derivative of the smoothed loss in beta, at exp(log_beta)."""
-        p = softmax(np.exp(log_beta) * self.z, axis=1)
-        return float(self.weights @ np.einsum("ij,ij->i", p - self.targets, self.z))
+    def claimed_error(self, beta: float) -> float:
+        """Return the mean of one minus the largest probability, the most doubtful image's share left out."""
+        e = np.exp(beta * (self.z - self.z.max(axis=1, keepdims=True)))
+        share = self.weights * (1 - 1 / e.sum(axis=1))
+        return float(share.sum() - share.max())
+
+    @cached_property
+    def highest(self) -> float:
+        """The largest inverse temperature allowed."""
+
+        def excess(log_beta: float) -> float:
+            return self.claimed_error(float(np.exp(log_beta))) - self.least_error
+
+        low, high = np.log(_LOWEST), np.log(_HIGHEST)
+        if excess(high) >= 0:
+            return _HIGHEST
+        return float(np.exp(brentq(excess, low, high, xtol=1e-11, rtol=1e-11))) if excess(low) > 0 else _LOWEST
 
     def solve_temperature(self) -> tuple[float, bool]:
         """Return the best inverse temperature and whether it is a bound."""
         if not self.z.any():
             return self.scale, False
-        low, high = np.log(_LOWEST), np.log(_HIGHEST)
-        if self.slope(low) >= 0:
+        flat = np.zeros(self.z.shape[1])
+
+        def slope(log_beta: float) -> float:
+            return self.loss(float(np.exp(log_beta)), flat)[1]
+
+        low, high = np.log(_LOWEST), np.log(self.highest)
+        if slope(low) >= 0:
             return _LOWEST, True
-        if self.slope(high) <= 0:
-            return _HIGHEST, True
-        return float(np.exp(brentq(self.slope, low, high, xtol=1e-13, rtol=1e-13))), False
+        if slope(high) <= 0:
+            return self.highest, True
+        return float(np.exp(brentq(slope, low, high, xtol=1e-11, rtol=1e-11))), False
 
     def solve_biased(self, ridge: float) -> tuple[float, FloatArray, bool]:
         """Return the best inverse temperature, the biases, and whether the former is a bound."""
-        present = np.bincount(self.labels, minlength=self.n_classes) > 0
         penalty = ridge / self.n_effective
         informative = bool(self.z.any())
 
-        def loss(theta: FloatArray) -> tuple[float, FloatArray]:
-            log_p = log_softmax(theta[0] * self.z + theta[1:], axis=1)
-            value = -self.weights @ np.einsum("ij,ij->i", self.targets, log_p) + penalty / 2 * (theta[1:] @ theta[1:])
-            excess = (np.exp(log_p) - self.targets) * self.weights[:, None]
-            gradient = np.concatenate(([np.sum(excess * self.z)], excess.sum(axis=0) + penalty * theta[1:]))
-            return float(value), gradient
+        def objective(theta: FloatArray) -> tuple[float, FloatArray]:
+            value, in_beta, in_bias = self.loss(float(theta[0]), theta[1:])
+            value += penalty / 2 * float(theta[1:] @ theta[1:])
+            return value, np.concatenate(([in_beta], in_bias + penalty * theta[1:]))
 
         start, _ = self.solve_temperature()
-        bounds = [(_LOWEST, _HIGHEST) if informative else (start, start)]
+        bounds: list[tuple[float | None, float | None]] = [(_LOWEST, self.highest) if informative else (start, start)]
+        present = np.bincount(self.labels, minlength=self.z.shape[1]) > 0
         bounds += [(None, None) if here else (0.0, 0.0) for here in present]
-        first = np.concatenate(([start], np.zeros(self.n_classes)))
-        options = {"maxiter": 2000, "maxfun": 4000, "ftol": 0.0, "gtol": 1e-9, "maxcor": 30}
-        best = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        first = np.concatenate(([start], np.zeros(self.z.shape[1])))
+        options = {"maxiter": 2000, "maxfun": 4000, "ftol": 0.0, "gtol": 1e-8, "maxcor": 30}
+        best = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         beta = float(best.x[0])
-        return beta, np.asarray(best.x[1:], dtype=np.float64), informative and beta in (_LOWEST, _HIGHEST)
-
-
-def _smoothing(value: float | None) -> float | None:
-    if value is not None and not 0 <= value < 1:
-        raise ValueError(f"smoothing must be None or in [0, 1), not {value}")
-    return value
+        return beta, np.asarray(best.x[1:], dtype=np.float64), informative and beta in (_LOWEST, self.highest)
 
 
 def _weights(labels: IntArray, n_classes: int, weights: ArrayLike | None, balanced: bool) -> tuple[FloatArray, float]:
@@ -486,30 +517,3 @@ def _weights(labels: IntArray, n_classes: int, weights: ArrayLike | None, balanc
         w = w / np.where(totals > 0, totals, 1.0)[labels]
     w = w / w.sum()
     return w, float(1 / np.sum(w**2))
-
-
-def _transform(logits: ArrayLike, n_classes: int, temperature: float, bias: FloatArray | None) -> FloatArray:
-    if n_classes == 0:
-        raise ValueError("the calibrator is not fitted: call fit first")
-    z = check_logits(logits, n_classes)
-    scores = (z - z.max(axis=1, keepdims=True)) / temperature
-    return np.asarray(log_softmax(scores if bias is None else scores + bias, axis=1), dtype=np.float64)
-
-
-_C = TypeVar("_C", TemperatureCalibrator, BiasCorrectedTemperature)
-_FIELDS = ("temperature", "n_classes", "at_bound", "n", "nll_before", "nll")
-
-
-def _state(calibrator: TemperatureCalibrator | BiasCorrectedTemperature) -> dict[str, Any]:
-    if calibrator.n_classes == 0:
-        raise ValueError("the calibrator is not fitted: call fit first")
-    settings = {"class_balanced": calibrator.class_balanced, "smoothing": calibrator.smoothing}
-    return {"name": calibrator.name, **settings, **{field: getattr(calibrator, field) for field in _FIELDS}}
-
-
-def _restore(new: _C, state: Mapping[str, Any]) -> _C:
-    for field in _FIELDS:
-        setattr(new, field, state[field])
-    if not (np.isfinite(new.temperature) and new.temperature > 0):
-        raise ValueError(f"a stored calibrator has temperature {new.temperature}: the file is damaged")
-    return new

@@ -17,7 +17,6 @@ J. Friedman, "Regularized discriminant analysis", JASA 84(405), 1989 (shrinkage 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,8 +46,6 @@ class Discriminant:
         Shrunk class means.
     variance : ndarray, shape (r,)
         Predictive variance of a new image about its class mean; above 1, since means are known only so well.
-    feature_offsets : ndarray, shape (d, K)
-        Every feature's share in the constant term of each class's log-likelihood.
     """
 
     centre: Float
@@ -57,15 +54,26 @@ class Discriminant:
     projection: Float
     means: Float
     variance: Float
-    feature_offsets: Float
+
+    def check(self, n_features: int, n_classes: int) -> None:
+        """Raise ValueError unless all arrays are numbers of the right shape (for what was read from a file)."""
+        r = self.projection.shape[-1]
+        shapes = {
+            **dict.fromkeys(("centre", "scale", "origin"), (n_features,)),
+            "projection": (n_features, r),
+            "means": (n_classes, r),
+            "variance": (r,),
+        }
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != np.float64:
+                raise ValueError(f"{name} is {array.dtype} {array.shape} instead of float64 {shape}")
+            # An infinite scale is how a feature without variation is switched off.
+            if np.isnan(array).any() or (name != "scale" and not np.isfinite(array).all()):
+                raise ValueError(f"{name} is not finite")
 
     def _standardise(self, X: NDArray[np.floating]) -> Float:
         return np.clip((X - self.centre) / self.scale, -CLIP, CLIP) - self.origin
-
-    @property
-    def _weights(self) -> Float:
-        """Weight of each coordinate for each class, shape (r, K)."""
-        return np.asarray((self.means / self.variance).T)
 
     def coordinates(self, X: NDArray[np.floating]) -> Float:
         """Whitened discriminant coordinates of `X` (n, d), shape (n, r)."""
@@ -73,27 +81,14 @@ class Discriminant:
 
     def log_likelihood(self, X: NDArray[np.floating]) -> Float:
         """Log-likelihood of every class up to a term that all classes share, shape (n, K); `X` is (n, d)."""
-        return np.asarray(self.coordinates(X) @ self._weights + self.feature_offsets.sum(axis=0))
+        weights = self.means / self.variance
+        return np.asarray(self.coordinates(X) @ weights.T - 0.5 * (self.means * weights).sum(axis=1))
 
-    def contributions(self, X: NDArray[np.floating], blocks: Mapping[str, slice]) -> dict[str, Float]:
-        """Split :meth:`log_likelihood` into the shares of blocks of features.
-
-        Parameters
-        ----------
-        X : ndarray, shape (n, d)
-        blocks : mapping of str to slice
-            Disjoint, together covering all d features.
-
-        Returns
-        -------
-        dict of str to ndarray, shape (n, K)
-            They add up to :meth:`log_likelihood`: the discriminant is linear, and so the split is exact.
-        """
-        weights, Z = self._weights, self._standardise(X)
-        return {
-            name: Z[:, block] @ (self.projection[block] @ weights) + self.feature_offsets[block].sum(axis=0)
-            for name, block in blocks.items()
-        }
+    def distances(self, X: NDArray[np.floating]) -> Float:
+        """Squared distances to the class means in units of the predictive variance, per coordinate, shape (n, K)."""
+        scaled, means = self.coordinates(X) / np.sqrt(self.variance), self.means / np.sqrt(self.variance)
+        squared = (scaled**2).sum(axis=1)[:, None] - 2 * scaled @ means.T + (means**2).sum(axis=1)
+        return np.asarray(np.maximum(squared, 0) / max(1, len(self.variance)))
 
 
 def fit_discriminant(
@@ -162,8 +157,7 @@ def fit_discriminant(
     shrunk = shrink * (offsets @ projection)
     typical_noise = (1 / counts[present]).mean()
     variance = 1 + between * typical_noise / (between + typical_noise)
-    feature_offsets = -0.5 * (projection @ (shrink * shrunk / variance).T) * offsets.T
-    return Discriminant(centre, scale, origin, projection, shrunk, variance, feature_offsets)
+    return Discriminant(centre, scale, origin, projection, shrunk, variance)
 
 
 def _solve_low_rank(rows: Float, ridge: float, right: Float) -> Float:

@@ -21,7 +21,6 @@ from morelli.encoders.forensic._planes import Float, Planes
 from morelli.encoders.forensic._registry import register_family
 
 BLOCK = 8
-LUMA_OFFSETS = (0, 4)
 THRESHOLDS = (0.5, 1.5, 4.0, 12.0)
 """Grey levels at which the distribution of magnitudes is sampled."""
 
@@ -77,12 +76,17 @@ def coefficient_statistics(
 
 
 @register_family(
-    "block-dct", version=1, summary="distributions of 8x8 DCT coefficients of luma on and off the block grid, and of chroma"
+    "block-dct",
+    version=1,
+    summary="distributions of 8x8 DCT coefficients of luma on and off the block grid, and of chroma",
 )
 def block_dct(planes: Planes) -> NDArray[np.float32]:
     """Measure the family; shape (regions, 1008)."""
     regions = planes.regions
-    parts = [coefficient_statistics(block_coefficients(planes.luma, offset), regions) for offset in LUMA_OFFSETS]
+    parts = [
+        coefficient_statistics(block_coefficients(planes.some(planes.luma, 2)), regions),
+        coefficient_statistics(block_coefficients(planes.luma, offset=BLOCK // 2), regions),
+    ]
     # Of chroma no shares: it is mostly zero after a codec, and they would say just that.
     for chroma in (planes.blue_half, planes.red_half):
         parts.append(coefficient_statistics(block_coefficients(chroma), regions, thresholds=()))

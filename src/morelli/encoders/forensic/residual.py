@@ -60,16 +60,19 @@ def _window(codes: NDArray[np.uint8], axis: int, start: int, count: int) -> NDAr
     return codes[:, start : start + count] if axis == 1 else codes[:, :, start : start + count]
 
 
-def _histogram(regions: int, *indices: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Symmetrised histograms of the numbered runs in `indices`, as square roots of shares, shape (regions, classes).
+def _histogram(regions: int, horizontal: NDArray[np.uint8], vertical: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Symmetrised histograms of runs in both directions, as square roots of shares, shape (regions, classes).
 
     The square root makes the Euclidean distance between histograms Hellinger's, and steadies the variance of the bins.
     """
+    bins = LEVELS**ORDER
+    height, width = min(horizontal.shape[1], vertical.shape[1]), min(horizontal.shape[2], vertical.shape[2])
+    # Counting pairs and adding up rows and columns of the table costs little more than counting one of the two.
+    pairs = horizontal[:, :height, :width] * np.uint16(bins)
+    pairs += vertical[:, :height, :width]
+    tables = (np.bincount(region, minlength=bins * bins) for region in pairs.reshape(regions, -1))
+    counts = np.stack([table.reshape(bins, bins).sum(axis=0) + table.reshape(bins, bins).sum(axis=1) for table in tables])
     classes, members = _symmetry_classes()
-    counts = np.zeros((regions, LEVELS**ORDER))
-    for index in indices:
-        for region, runs in enumerate(index.reshape(regions, -1)):
-            counts[region] += np.bincount(runs, minlength=LEVELS**ORDER)
     merged = np.zeros((regions, classes))
     np.add.at(merged.T, members, counts.T)
     return np.sqrt(merged / merged.sum(axis=1, keepdims=True))
@@ -85,7 +88,9 @@ def _quantise(residual: NDArray[np.int16], step: int) -> NDArray[np.uint8]:
     return codes.astype(np.uint8)
 
 
-def cooccurrences(levels: NDArray[np.int16], step: int, kinds: Collection[str], regions: int = 1) -> NDArray[np.float64]:
+def cooccurrences(
+    levels: NDArray[np.int16], step: int, kinds: Collection[str], regions: int = 1
+) -> NDArray[np.float64]:
     """Co-occurrences of differences and of the 3x3 residual, horizontal and vertical pooled.
 
     Parameters
@@ -135,7 +140,7 @@ def residual(planes: Planes) -> NDArray[np.float32]:
     parts.append(cooccurrences(_fixed_point(planes.luma_half), SCALE, KINDS, planes.regions))
     for chroma in (planes.blue_half, planes.red_half):
         kinds = ("difference-1", "difference-1-across", "square")
-        parts.append(cooccurrences(_fixed_point(chroma), SCALE // 2, kinds, planes.regions))
+        parts.append(cooccurrences(_fixed_point(planes.some(chroma, 2)), SCALE // 2, kinds, planes.regions))
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 

@@ -51,13 +51,13 @@ def contrast_profile(planes: Float, regions: int = 1) -> NDArray[np.float32]:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-@register_family("sharpness", version=1, summary="distribution of local contrast over four octaves of luma and three of chroma")
+@register_family(
+    "sharpness", version=1, summary="distribution of local contrast over four octaves of luma and two of chroma"
+)
 def sharpness(planes: Planes) -> NDArray[np.float32]:
-    """Measure the family; shape (regions, 150)."""
+    """Measure the family; shape (regions, 120)."""
     quarter = planes.some(planes.luma_quarter, 2)
-    luma = [planes.some(planes.luma, 4), planes.some(planes.luma_half, 2), quarter, halve(quarter)]
-    blue, red = [planes.some(planes.blue_half, 2)], [planes.some(planes.red_half, 2)]
-    for _ in range(2):
-        blue.append(halve(blue[-1]))
-        red.append(halve(red[-1]))
-    return np.concatenate([contrast_profile(plane, planes.regions) for plane in (*luma, *blue, *red)], axis=1)
+    octaves = [planes.some(planes.luma, 4), planes.some(planes.luma_half, 2), quarter, halve(quarter)]
+    for chroma in (planes.some(planes.blue_half, 2), planes.some(planes.red_half, 2)):
+        octaves += [chroma, halve(chroma)]
+    return np.concatenate([contrast_profile(octave, planes.regions) for octave in octaves], axis=1)

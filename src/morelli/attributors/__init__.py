@@ -1,0 +1,23 @@
+"""Attributors: estimators, their doubt, and the bundles that carry them."""
+
+from morelli.attributors.attribution import attribute, decide
+from morelli.attributors.bundle import BUNDLE_SUFFIX, Bundle, References
+from morelli.attributors.fitting import fit_attributor, fit_bundle
+from morelli.attributors.fused import Answers, FusedAttributor, Training
+from morelli.attributors.verdict import Candidate, Lineage, Verdict
+
+__all__ = [
+    "BUNDLE_SUFFIX",
+    "Answers",
+    "Bundle",
+    "Candidate",
+    "FusedAttributor",
+    "Lineage",
+    "References",
+    "Training",
+    "Verdict",
+    "attribute",
+    "decide",
+    "fit_attributor",
+    "fit_bundle",
+]

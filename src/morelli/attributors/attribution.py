@@ -1,0 +1,126 @@
+"""From images to verdicts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from morelli.attributors.bundle import Bundle
+from morelli.attributors.fused import Answers
+from morelli.attributors.lineage import lineage_probabilities, set_lineage
+from morelli.attributors.verdict import Candidate, Lineage, Verdict
+from morelli.encoders import Extraction, iter_extract
+from morelli.images import Limits
+
+__all__ = ["attribute", "decide"]
+
+BATCH = 64
+"""Images judged together: bounds memory, and keeps the order of the input."""
+
+SHOWN = 5
+"""Candidates whose evidence a verdict lists, besides those in the prediction set."""
+
+
+def attribute(
+    bundle: Bundle,
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    workers: int | None = None,
+    limits: Limits | None = None,
+) -> Iterator[Verdict]:
+    """Judge images one after the other, in the order given and in bounded memory.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    paths : iterable of path-like
+        May be endless.
+    workers : int, optional
+        Processes that measure images, see :func:`morelli.encoders.iter_extract`.
+    limits : Limits, optional
+
+    Yields
+    ------
+    Verdict
+        One for each path; an image that cannot be judged gets an ``unreadable`` one with its error.
+    """
+    extractions = iter_extract(
+        (Path(path) for path in paths), bundle.encoder, workers=workers, limits=limits or Limits()
+    )
+    while batch := list(islice(extractions, BATCH)):
+        yield from _judge_batch(bundle, batch)
+
+
+def decide(answers: Answers, open_set_level: float) -> list[str]:
+    """Return the decision for each image: ``attributed``, ``ambiguous`` or ``unknown``."""
+    sizes = answers.prediction_set.sum(axis=1)
+    words = np.where(sizes == 1, "attributed", "ambiguous")
+    return [str(word) for word in np.where(answers.open_set_p < open_set_level, "unknown", words)]
+
+
+def _judge_batch(bundle: Bundle, batch: list[Extraction]) -> list[Verdict]:
+    facts = {"name": bundle.name, "version": bundle.version, "id": bundle.id}
+    measured = [extraction for extraction in batch if extraction.encoded is not None]
+    judged: Iterator[Verdict] = iter(())
+    if measured:
+        rows = np.stack(
+            [np.concatenate(list(extraction.encoded.mean.values())) for extraction in measured if extraction.encoded]
+        )
+        judged = iter(_verdicts(bundle, measured, bundle.attributor.answer(rows), facts))
+    return [
+        next(judged)
+        if extraction.encoded is not None
+        else Verdict(
+            uri=extraction.path,
+            image_id=None if extraction.facts is None else extraction.facts.sha256,
+            decision="unreadable",
+            bundle=facts,
+            error=str(extraction.error),
+        )
+        for extraction in batch
+    ]
+
+
+def _verdicts(
+    bundle: Bundle, measured: list[Extraction], answers: Answers, facts: dict[str, str]
+) -> Iterator[Verdict]:
+    classes = bundle.classes
+    lineages, lineage_proba = lineage_probabilities(answers.proba, bundle.lineages, classes)
+    shared = set_lineage(answers.prediction_set, bundle.lineages, classes)
+    known_lineages = any(lineage is not None for lineage in bundle.lineages)
+    llr = np.log(np.maximum(answers.proba, 1e-300))
+    llr -= llr.mean(axis=1, keepdims=True)
+    for i, (extraction, decision) in enumerate(
+        zip(measured, decide(answers, bundle.open_set_level), strict=True)
+    ):
+        order = np.argsort(-answers.proba[i], kind="stable")
+        members = [int(k) for k in order if answers.prediction_set[i, k]]
+        listed = sorted({*order[:SHOWN].tolist(), *members}, key=order.tolist().index)
+        lineage = Lineage()
+        if known_lineages:
+            best = shared[i] if shared[i] is not None else lineages[int(lineage_proba[i].argmax())]
+            lineage = Lineage(best, float(lineage_proba[i, lineages.index(best)]), shared[i] is not None)
+        certain = decision != "unknown"
+        yield Verdict(
+            uri=extraction.path,
+            image_id=extraction.facts.sha256 if extraction.facts else None,
+            decision=decision,
+            label=classes[order[0]] if certain else None,
+            probability=float(answers.proba[i, order[0]]) if certain else None,
+            lineage=lineage,
+            candidates=tuple(
+                Candidate(classes[k], float(answers.proba[i, k]), round(float(llr[i, k]), 6)) for k in order
+            ),
+            prediction_set=tuple(classes[k] for k in members),
+            open_set_p=float(answers.open_set_p[i]),
+            evidence={
+                family: {classes[k]: round(float(words[i, k]), 6) for k in listed}
+                for family, words in answers.evidence.items()
+            },
+            quality=extraction.quality.to_dict() if extraction.quality else {},
+            bundle=facts,
+        )

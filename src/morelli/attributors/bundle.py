@@ -1,0 +1,265 @@
+"""Bundles: a fitted attributor in one file, with all that it needs and says about itself.
+
+A bundle is a safetensors file: named arrays, and one JSON document in the header. Reading it runs no code. Everything that
+is read is checked before it is used: schema version, shapes, finiteness, and a hash over the whole content, so that a file
+that was cut off, edited or made by something else is refused with the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morelli._files import atomic_path
+from morelli._version import __version__
+from morelli.attributors.fused import FusedAttributor
+from morelli.encoders import ForensicEncoder
+from morelli.errors import BundleError
+
+__all__ = ["BUNDLE_SUFFIX", "Bundle", "References"]
+
+BUNDLE_SUFFIX: Final = ".morelli"
+SCHEMA_VERSION: Final = 1
+MAX_BYTES: Final = 2 * 1024**3
+_KEY: Final = "morelli.bundle"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class References:
+    """Which images and prompts a bundle has seen: for refusing to be tested on them, not for getting them back.
+
+    Attributes
+    ----------
+    image_ids : frozenset of str
+        sha256 of the files.
+    prompt_hashes : frozenset of str
+        First 16 hexadecimal digits of the sha256 of each prompt_id.
+    fingerprint : str
+        Of the catalog.
+    n_unreadable : int
+        Rows of the catalog that could not be used.
+    """
+
+    image_ids: frozenset[str]
+    prompt_hashes: frozenset[str]
+    fingerprint: str
+    n_unreadable: int
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A fitted attributor and what belongs to it.
+
+    Attributes
+    ----------
+    name, version : str
+        Given by whoever fitted it.
+    label : str
+        Column of the catalog that was learned, usually ``model``.
+    attributor : FusedAttributor
+    encoder : ForensicEncoder
+        What makes its features.
+    lineages : tuple of (str or None)
+        Lineage of each class, in the order of ``attributor.classes_``.
+    references : References
+    open_set_level : float
+        p-value below which a verdict is ``unknown``.
+    notes : tuple of str
+        Sentences that belong beside every result.
+    self_test : ndarray of float32
+        The encoder's features of a fixed image, on the machine that fitted.
+    """
+
+    name: str
+    version: str
+    label: str
+    attributor: FusedAttributor
+    encoder: ForensicEncoder
+    lineages: tuple[str | None, ...]
+    references: References
+    open_set_level: float
+    notes: tuple[str, ...]
+    self_test: NDArray[np.float32]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The candidates, sorted."""
+        return tuple(str(name) for name in self.attributor.classes_)
+
+    @cached_property
+    def id(self) -> str:
+        """First 16 hexadecimal digits of the sha256 of the content."""
+        arrays, document = self._parts()
+        return _content_hash(arrays, document)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what ``morelli show`` tells, as JSON-able values."""
+        document = self._parts()[1]
+        attributor = document["attributor"]
+        conformal = attributor["conformal"]
+        return {
+            "id": self.id,
+            **{key: document[key] for key in ("name", "version", "label", "made_with", "notes")},
+            "classes": [
+                {"label": name, "lineage": lineage, "images": self.attributor.training_.n_images[name]}
+                for name, lineage in zip(self.classes, self.lineages, strict=True)
+            ],
+            "encoder": document["encoder"],
+            "weights": attributor["weights"],
+            "training": attributor["training"],
+            "calibration": {
+                key: attributor["calibration"][key] for key in ("name", "reason", "nll")
+            }
+            | {"temperature": attributor["calibration"]["calibrator"]["temperature"]},
+            "conformal": {key: conformal[key] for key in ("method", "level", "threshold")},
+            "open_set_level": self.open_set_level,
+            "references": document["references"]
+            | {"images": len(self.references.image_ids), "prompts": len(self.references.prompt_hashes)},
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the bundle atomically; the same bundle gives the same bytes.
+
+        Returns
+        -------
+        pathlib.Path
+            `path`.
+        """
+        from safetensors.numpy import save_file
+
+        arrays, document = self._parts()
+        text = json.dumps({"id": self.id, **document}, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        with atomic_path(path) as temporary:
+            save_file(arrays, temporary, metadata={_KEY: text})
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Bundle:
+        """Read and check a bundle.
+
+        Raises
+        ------
+        BundleError
+            The file is missing, too large, not a bundle, damaged, of another schema version, or made with features that
+            this installation measures otherwise. The sentence says which.
+        """
+        arrays, document = _read(Path(path))
+        claimed = document.pop("id", None)
+        if document.get("schema_version") != SCHEMA_VERSION:
+            raise BundleError(
+                f"{path}: this bundle has schema version {document.get('schema_version')!r}, and this Morelli "
+                f"({__version__}) reads version {SCHEMA_VERSION}; fit it anew from its references."
+            )
+        if claimed != _content_hash(arrays, document):
+            raise BundleError(f"{path}: the content does not match its own hash; the file was damaged or edited.")
+        try:
+            bundle = cls._rebuild(arrays, document)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise BundleError(f"{path}: the bundle is not complete ({type(error).__name__}: {error}).") from error
+        bundle._check_encoder(str(path), document["encoder"]["recipe_hash"])
+        return bundle
+
+    def _check_encoder(self, path: str, recipe_hash: str) -> None:
+        if recipe_hash != self.encoder.recipe_hash:
+            raise BundleError(
+                f"{path}: fitted with feature recipe {recipe_hash}, but this installation measures "
+                f"{self.encoder.recipe_hash} (other versions of the families, of the decoder, or both); fit it anew."
+            )
+        if not self.encoder.passes_self_test(self.self_test):
+            raise BundleError(
+                f"{path}: this machine measures the self-test image otherwise than the one that fitted the bundle; "
+                "its answers would not be comparable. Fit it anew here."
+            )
+
+    def _parts(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        arrays, attributor = self.attributor.to_parts()
+        ids = sorted(self.references.image_ids)
+        arrays["references.image_ids"] = np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(-1, 32).copy()
+        prompts = sorted(self.references.prompt_hashes)
+        arrays["references.prompts"] = np.frombuffer(bytes.fromhex("".join(prompts)), np.uint8).reshape(-1, 8).copy()
+        arrays["self_test"] = np.ascontiguousarray(self.self_test)
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "made_with": f"morelli {__version__}",
+            "name": self.name,
+            "version": self.version,
+            "label": self.label,
+            "lineages": list(self.lineages),
+            "open_set_level": self.open_set_level,
+            "notes": list(self.notes),
+            "encoder": {"families": list(self.encoder.families), "recipe_hash": self.encoder.recipe_hash},
+            "references": {
+                "fingerprint": self.references.fingerprint,
+                "n_unreadable": self.references.n_unreadable,
+            },
+            "attributor": attributor,
+        }
+        return arrays, document
+
+    @classmethod
+    def _rebuild(cls, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> Bundle:
+        encoder = ForensicEncoder(document["encoder"]["families"])
+        attributor = FusedAttributor.from_parts(arrays, document["attributor"])
+        lineages = tuple(document["lineages"])
+        if len(lineages) != len(attributor.classes_):
+            raise ValueError(f"{len(lineages)} lineages for {len(attributor.classes_)} classes")
+        references = References(
+            image_ids=frozenset(row.tobytes().hex() for row in arrays["references.image_ids"]),
+            prompt_hashes=frozenset(row.tobytes().hex() for row in arrays["references.prompts"]),
+            fingerprint=document["references"]["fingerprint"],
+            n_unreadable=int(document["references"]["n_unreadable"]),
+        )
+        return cls(
+            name=document["name"],
+            version=document["version"],
+            label=document["label"],
+            attributor=attributor,
+            encoder=encoder,
+            lineages=lineages,
+            references=references,
+            open_set_level=float(document["open_set_level"]),
+            notes=tuple(document["notes"]),
+            self_test=np.asarray(arrays["self_test"]),
+        )
+
+
+def _content_hash(arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise BundleError(f"{path}: there is no such file.")
+    if path.stat().st_size > MAX_BYTES:
+        raise BundleError(f"{path}: larger than {MAX_BYTES // 1024**3} GiB; that is no bundle.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get(_KEY)
+            arrays = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise BundleError(f"{path}: not a Morelli bundle, or cut off ({error}).") from error
+    if text is None:
+        raise BundleError(f"{path}: a safetensors file, but not a Morelli bundle.")
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise BundleError(f"{path}: the bundle's description is damaged ({error}).") from error
+    if not isinstance(document, dict):
+        raise BundleError(f"{path}: the bundle's description is damaged.")
+    return arrays, document

@@ -1,0 +1,155 @@
+"""From a catalog of references to a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from morelli.attributors.bundle import Bundle, References
+from morelli.attributors.fused import FusedAttributor
+from morelli.catalog import Catalog, group_catalog
+from morelli.encoders import FeatureCache, Features, ForensicEncoder, extract
+from morelli.errors import NotEnoughDataError
+
+__all__ = ["fit_attributor", "fit_bundle", "lineages_of", "prompt_hash"]
+
+OPEN_SET_LEVEL = 0.05
+
+
+def fit_bundle(
+    catalog: Catalog,
+    *,
+    name: str = "unnamed",
+    version: str = "1",
+    label: str = "model",
+    cache: FeatureCache | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    level: float = 0.9,
+    open_set_level: float = OPEN_SET_LEVEL,
+    seed: int = 0,
+) -> Bundle:
+    """Measure all references of a catalog and fit the default attributor to them.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        References: readable rows with a value in the column `label`.
+    name, version : str
+        For the bundle, and so for every verdict.
+    label : str, default "model"
+        Column to learn.
+    cache : FeatureCache, optional
+        Where features are looked for and kept; with one, an interrupted fit goes on where it stopped.
+    workers, progress
+        As for :func:`morelli.encoders.extract`.
+    level : float, default 0.9
+        Coverage of the conformal sets.
+    open_set_level : float, default 0.05
+        Images with a lower open-set p-value are called unknown; about this share of the candidates' own images is too.
+    seed : int, default 0
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    NotEnoughDataError
+        No readable reference, one class, or a class with too few images.
+    """
+    encoder = ForensicEncoder()
+    features = extract(catalog, encoder, cache=cache, workers=workers, progress=progress)
+    labels = catalog.column(label)
+    usable = features.ok & np.array([value is not None for value in labels], dtype=bool)
+    if not usable.any():
+        reasons = [error for error in features.error if error is not None]
+        why = f" The first error: {reasons[0]}" if reasons else f' No row has a value in the column "{label}".'
+        raise NotEnoughDataError(f"None of the {len(catalog)} references can be used.{why}")
+    references = catalog.filter(usable)
+    attributor, notes = fit_attributor(references, features.take(usable), label=label, level=level, seed=seed)
+    lineages, lineage_notes = lineages_of(references, label, [str(c) for c in attributor.classes_])
+    failed = int((~usable).sum())
+    if failed:
+        notes.append(f"{failed} of {len(catalog)} references could not be used.")
+    return Bundle(
+        name=name,
+        version=version,
+        label=label,
+        attributor=attributor,
+        encoder=encoder,
+        lineages=lineages,
+        references=References(
+            image_ids=frozenset(references.column("image_id")),
+            prompt_hashes=frozenset(prompt_hash(p) for p in references.column("prompt_id") if p is not None),
+            fingerprint=references.fingerprint,
+            n_unreadable=failed,
+        ),
+        open_set_level=open_set_level,
+        notes=tuple(notes + lineage_notes),
+        self_test=encoder.self_test_vector(),
+    )
+
+
+def fit_attributor(
+    references: Catalog, features: Features, *, label: str = "model", level: float = 0.9, seed: int = 0
+) -> tuple[FusedAttributor, list[str]]:
+    """Fit the default attributor to measured references, grouped by prompt and near-duplicates.
+
+    Parameters
+    ----------
+    references : Catalog
+    features : Features
+        Of the same rows, all of them without error.
+    label : str, default "model"
+    level : float, default 0.9
+        Coverage of the conformal sets.
+    seed : int, default 0
+
+    Returns
+    -------
+    FusedAttributor
+    list of str
+        Notes for the reader of a result.
+    """
+    groups = group_catalog(references)
+    # With no prompt known at all, groups are near-duplicate clusters: worth keeping together, but no proof of anything.
+    attributor = FusedAttributor(dict(features.blocks), level=level, random_state=seed)
+    attributor.fit(
+        features.X,
+        references.column(label).astype(str),
+        groups.ids,
+        within=features.within,
+        n_contrasts=features.n_contrasts,
+    )
+    notes = list(attributor.training_.notes)
+    if not groups.leak_free:
+        notes.append(groups.note)
+    return attributor, notes
+
+
+def lineages_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[tuple[str | None, ...], list[str]]:
+    """Return the lineage of each class, and a note for each class whose rows disagree (the most frequent is taken)."""
+    labels, lineages = catalog.column(label), catalog.column("lineage")
+    notes, result = [], []
+    for name in classes:
+        values, counts = _counted(lineages[labels == name])
+        result.append(values[int(np.argmax(counts))] if len(values) else None)
+        if len(values) > 1:
+            notes.append(f"Rows of {name} name several lineages ({', '.join(values)}); the most frequent is used.")
+    return tuple(result), notes
+
+
+def prompt_hash(prompt_id: str) -> str:
+    """Return 16 hexadecimal digits that tell prompts apart without giving them away."""
+    return hashlib.sha256(prompt_id.encode()).hexdigest()[:16]
+
+
+def _counted(values: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
+    known = [value for value in values if value is not None]
+    names, counts = np.unique(np.array(known, dtype=object).astype(str), return_counts=True)
+    return [str(name) for name in names], counts

@@ -1,0 +1,437 @@
+"""The default attributor: a discriminant for each family, fused, calibrated, and honest about what it does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from morelli.attributors.calibration import CalibratorChoice, choose_calibrator
+from morelli.attributors.conformal import SplitConformal
+from morelli.attributors.discriminant import Discriminant, fit_discriminant
+from morelli.attributors.fusion import fit_fusion_weights
+from morelli.attributors.open_set import OpenSetModel, ScoreCombiner
+from morelli.catalog.folds import deal_groups
+from morelli.errors import NotEnoughDataError
+
+__all__ = ["Answers", "FusedAttributor", "Training"]
+
+Float = NDArray[np.float64]
+
+MIN_IMAGES = 3
+"""Fewest references of a class: with fewer, no image of it can be judged by a model that has seen two others."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What an attributor says of n images among K candidates.
+
+    Attributes
+    ----------
+    proba : ndarray, shape (n, K)
+        Calibrated probabilities among the candidates.
+    prediction_set : ndarray of bool, shape (n, K)
+        Conformal set.
+    open_set_p : ndarray, shape (n,)
+        p-value of "made by one of the candidates".
+    evidence : dict of str to ndarray, shape (n, K)
+        Log-likelihood ratio (nats) of each candidate against the mean of all, as each family contributes it.
+    family_proba : dict of str to ndarray, shape (n, K)
+        What each family would say alone, with the weight that it has in the fusion.
+    """
+
+    proba: Float
+    prediction_set: NDArray[np.bool_]
+    open_set_p: Float
+    evidence: dict[str, Float]
+    family_proba: dict[str, Float]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Facts about a fit that belong beside every result.
+
+    Attributes
+    ----------
+    n_images : dict of str to int
+        References of each class.
+    n_groups, n_folds : int
+        Prompts (or other groups), and folds of the out-of-fold predictions.
+    accuracy, log_loss : float
+        Of the out-of-fold predictions, before calibration.
+    leak_free : bool
+        False where images of one prompt may have stood on both sides of a fold.
+    notes : tuple of str
+        Sentences for the reader of a result.
+    """
+
+    n_images: dict[str, int]
+    n_groups: int
+    n_folds: int
+    accuracy: float
+    log_loss: float
+    leak_free: bool
+    notes: tuple[str, ...]
+
+
+class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Discriminants fused log-linearly, with calibrated probabilities, conformal sets and an open-set p-value.
+
+    Everything that says how sure an answer is (fusion weights, calibration, conformal threshold, open-set scores) comes
+    from out-of-fold predictions: folds hold out whole groups, so that no prompt is judged by a model that has seen it.
+
+    Parameters
+    ----------
+    blocks : mapping of str to slice, optional
+        Columns of each family; by default all columns are one family called ``features``.
+    shrinkage : float, default 0.003
+        See :func:`~morelli.attributors.discriminant.fit_discriminant`.
+    within_share : float, default 0.3
+        See :func:`~morelli.attributors.discriminant.fit_discriminant`; only used where ``fit`` is given `within`.
+    n_folds : int, default 10
+        Most folds for the out-of-fold predictions; at least 2.
+    level : float, default 0.9
+        Coverage that the conformal sets are made for.
+    random_state : int, default 0
+        Deals groups to folds.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (K,)
+        Candidates, sorted.
+    training_ : Training
+        Facts about the fit.
+    weights_ : dict of str to float
+        Weight of each family in the fusion.
+    discriminants_ : dict of str to Discriminant
+    calibration_ : CalibratorChoice
+    conformal_ : SplitConformal
+    strangeness_ : ScoreCombiner
+        Makes one number of doubt, unlikeliness and distance.
+    open_set_ : OpenSetModel
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["ada", "bob", "cyd"], 20)
+    >>> X = rng.normal(size=(60, 8)) + 3 * np.eye(3, 8)[np.repeat(range(3), 20)]
+    >>> attributor = FusedAttributor(blocks={"left": slice(0, 4), "right": slice(4, 8)}).fit(X, y)
+    >>> attributor.predict(X[[0, 20, 40]]).tolist()
+    ['ada', 'bob', 'cyd']
+    >>> answers = attributor.answer(X[:1])
+    >>> bool(answers.prediction_set[0, 0]), sorted(answers.evidence)
+    (True, ['left', 'right'])
+    """
+
+    def __init__(
+        self,
+        blocks: Mapping[str, slice] | None = None,
+        *,
+        shrinkage: float = 0.003,
+        within_share: float = 0.3,
+        n_folds: int = 10,
+        level: float = 0.9,
+        random_state: int = 0,
+    ) -> None:
+        self.blocks = blocks
+        self.shrinkage = shrinkage
+        self.within_share = within_share
+        self.n_folds = n_folds
+        self.level = level
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        *,
+        within: NDArray[np.floating] | None = None,
+        n_contrasts: NDArray[np.integer] | None = None,
+    ) -> FusedAttributor:
+        """Fit to references.
+
+        Parameters
+        ----------
+        X : array-like, shape (n, d)
+            Finite features.
+        y : array-like, shape (n,)
+            Candidate that made each image.
+        groups : array-like, shape (n,), optional
+            Images of one group (prompt, near-duplicates) are held out together. None: leakage cannot be excluded, and
+            the training record says so.
+        within : ndarray, shape (n, 2, d), optional
+            Spread within each image, see :class:`morelli.encoders.Encoded`.
+        n_contrasts : ndarray of int, shape (n,), optional
+            How many rows of `within` are real; by default all.
+
+        Raises
+        ------
+        NotEnoughDataError
+            Fewer than two classes, or a class with fewer than three images.
+        ValueError
+            NaN or infinity in `X`, or shapes that do not fit.
+        """
+        values, labels = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1)
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        self._check_classes(codes)
+        blocks = self._named_blocks(values.shape[1])
+        spread = _Spread(within, n_contrasts, values.shape)
+        own_groups = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        if own_groups is not None and len(own_groups) != len(codes):
+            raise ValueError(f"groups has {len(own_groups)} entries for {len(codes)} images")
+        fold, notes = self._deal(codes, own_groups)
+
+        held_out = self._out_of_fold(values, codes, spread, blocks, fold)
+        weights = fit_fusion_weights(held_out.log_likelihood, codes)
+        self.weights_ = dict(zip(blocks, weights.tolist(), strict=True))
+        fused = held_out.fuse(weights)
+        self.calibration_ = choose_calibrator(fused, codes, own_groups, self.random_state)
+        log_proba = self.calibration_.calibrator.transform(fused)
+        # Thresholds treat images, not prompts, as exchangeable: a dozen prompts could never support a p-value below
+        # 1/13. Prompts that differ more than the references' do widen the errors beyond the nominal ones.
+        self.conformal_ = SplitConformal(level=self.level).fit(np.exp(log_proba), codes)
+        strangeness = held_out.strangeness(weights, log_proba)
+        self.strangeness_ = ScoreCombiner().fit(strangeness)
+        self.open_set_ = OpenSetModel().fit(self.strangeness_.transform(strangeness))
+        self.training_ = Training(
+            n_images={str(name): int(n) for name, n in zip(self.classes_, np.bincount(codes), strict=True)},
+            n_groups=len(codes) if own_groups is None else int(own_groups.max()) + 1,
+            n_folds=int(fold.max()) + 1,
+            accuracy=float((fused.argmax(axis=1) == codes).mean()),
+            log_loss=float(-log_proba[np.arange(len(codes)), codes].mean()),
+            leak_free=not notes,
+            notes=tuple(notes),
+        )
+        self.discriminants_ = self._discriminants(values, codes, spread, blocks, np.arange(len(codes)))
+        return self
+
+    def predict_proba(self, X: ArrayLike) -> Float:
+        """Return calibrated probabilities among the candidates, shape (n, K)."""
+        return np.exp(self._judge(X)[1])
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Return the most probable candidate of each row, whatever the doubt; shape (n,)."""
+        log_proba = self._judge(X)[1]
+        return np.asarray(self.classes_[log_proba.argmax(axis=1)])
+
+    def answer(self, X: ArrayLike) -> Answers:
+        """Return probabilities, conformal sets, open-set p-values and evidence for `X`, shape (n, d)."""
+        judged, log_proba = self._judge(X)
+        proba = np.exp(log_proba)
+        weights = np.array(list(self.weights_.values()))
+        # A temperature divides every family's word alike, so that evidence stays additive on the scale of the answer.
+        scale = 1 / self.calibration_.calibrator.temperature
+        words = scale * weights[:, None, None] * judged.log_likelihood
+        words -= words.mean(axis=2, keepdims=True)
+        return Answers(
+            proba=proba,
+            prediction_set=self.conformal_.predict_set(proba),
+            open_set_p=self.open_set_.p_values(self.strangeness_.transform(judged.strangeness(weights, log_proba))),
+            evidence=dict(zip(self.weights_, words, strict=True)),
+            family_proba={name: softmax(word, axis=1) for name, word in zip(self.weights_, words, strict=True)},
+        )
+
+    def without(self, answers: Answers, family: str) -> Float:
+        """Return the probabilities that remain when one family's evidence is withheld, shape (n, K).
+
+        Nothing is fitted anew: what is asked is how much of *these* answers hangs on the family.
+        """
+        with np.errstate(divide="ignore"):
+            return np.asarray(softmax(np.log(answers.proba) - answers.evidence[family], axis=1))
+
+    def to_parts(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Return the fitted state as named arrays and JSON-able values, for storage without pickle."""
+        check_is_fitted(self)
+        arrays = {
+            f"discriminant.{name}.{part}": np.ascontiguousarray(getattr(fitted, part))
+            for name, fitted in self.discriminants_.items()
+            for part in Discriminant.__dataclass_fields__
+        }
+        blocks = self._named_blocks(self.n_features_in_)
+        values = {
+            "classes": [str(name) for name in self.classes_],
+            "blocks": {name: [block.start, block.stop] for name, block in blocks.items()},
+            "settings": {name: value for name, value in self.get_params().items() if name != "blocks"},
+            "weights": self.weights_,
+            "calibration": self.calibration_.to_dict(),
+            "conformal": self.conformal_.to_dict(),
+            "strangeness": self.strangeness_.to_dict(),
+            "open_set": self.open_set_.to_dict(),
+            "training": asdict(self.training_) | {"notes": list(self.training_.notes)},
+        }
+        return arrays, values
+
+    @classmethod
+    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], values: Mapping[str, Any]) -> FusedAttributor:
+        """Rebuild from :meth:`to_parts`.
+
+        Raises
+        ------
+        ValueError
+            An array is not finite or has the wrong shape; other kinds of damage raise KeyError or TypeError.
+        """
+        blocks = {name: slice(int(start), int(stop)) for name, (start, stop) in values["blocks"].items()}
+        new = cls(blocks, **values["settings"])
+        new.classes_ = np.array(values["classes"])
+        new.n_features_in_ = max(block.stop for block in blocks.values())
+        new.weights_ = {name: float(values["weights"][name]) for name in blocks}
+        new.calibration_ = CalibratorChoice.from_dict(values["calibration"])
+        new.conformal_ = SplitConformal.from_dict(values["conformal"])
+        new.strangeness_ = ScoreCombiner.from_dict(values["strangeness"])
+        new.open_set_ = OpenSetModel.from_dict(values["open_set"])
+        new.training_ = Training(**{**values["training"], "notes": tuple(values["training"]["notes"])})
+        new.discriminants_ = {
+            name: Discriminant(
+                **{part: arrays[f"discriminant.{name}.{part}"] for part in Discriminant.__dataclass_fields__}
+            )
+            for name in blocks
+        }
+        for name, block in blocks.items():
+            new.discriminants_[name].check(block.stop - block.start, len(new.classes_))
+        return new
+
+    def _judge(self, X: ArrayLike) -> tuple[_Judged, Float]:
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=np.float64, reset=False)
+        judged = _judge(self.discriminants_, self._named_blocks(values.shape[1]), values)
+        fused = judged.fuse(np.array(list(self.weights_.values())))
+        return judged, self.calibration_.calibrator.transform(fused)
+
+    def _check_classes(self, codes: NDArray[np.integer]) -> None:
+        if len(self.classes_) < 2:
+            raise NotEnoughDataError(
+                f"All references are of one class ({self.classes_[0]!r}); attribution needs at least two candidates."
+            )
+        counts = np.bincount(codes)
+        few = [f"{name} ({n})" for name, n in zip(self.classes_, counts, strict=True) if n < MIN_IMAGES]
+        if few:
+            raise NotEnoughDataError(
+                f"Every candidate needs at least {MIN_IMAGES} reference images; too few of: {', '.join(few[:10])}."
+            )
+
+    def _named_blocks(self, n_features: int) -> dict[str, slice]:
+        return {"features": slice(0, n_features)} if self.blocks is None else dict(self.blocks)
+
+    def _deal(self, codes: NDArray[np.integer], groups: NDArray[np.integer] | None) -> tuple[NDArray[np.int64], list[str]]:
+        """Deal images to folds by group; returns the folds, and a sentence for each way in which prompts may leak."""
+        if self.n_folds < 2:
+            raise ValueError(f"n_folds must be at least 2, not {self.n_folds}")
+        notes = []
+        if groups is None:
+            groups = np.arange(len(codes))
+            notes.append("Prompts are not known: leakage between references and held-out images cannot be excluded.")
+        else:
+            # A class whose images are all in one group would be missing from the folds that hold the group out.
+            pairs = np.unique(np.stack([codes, groups]), axis=1)
+            lonely = np.flatnonzero(np.bincount(pairs[0]) == 1)
+            if len(lonely):
+                alone = np.isin(codes, lonely)
+                groups = np.where(alone, groups.max() + 1 + np.arange(len(codes)), groups)
+                names = ", ".join(str(name) for name in self.classes_[lonely][:10])
+                notes.append(f"All references of {names} share one prompt: leakage cannot be excluded for them.")
+        k = int(min(self.n_folds, len(np.unique(groups))))
+        shares = np.full(k, 1 / k)
+        return deal_groups(groups.astype(np.int64), codes.astype(np.int64), shares, self.random_state), notes
+
+    def _discriminants(
+        self,
+        X: Float,
+        codes: NDArray[np.integer],
+        spread: _Spread,
+        blocks: Mapping[str, slice],
+        rows: NDArray[np.integer],
+    ) -> dict[str, Discriminant]:
+        return {
+            name: fit_discriminant(
+                X[rows, block],
+                codes[rows],
+                len(self.classes_),
+                within=spread.of(rows, block),
+                shrinkage=self.shrinkage,
+                within_share=self.within_share,
+            )
+            for name, block in blocks.items()
+        }
+
+    def _out_of_fold(
+        self,
+        X: Float,
+        codes: NDArray[np.integer],
+        spread: _Spread,
+        blocks: Mapping[str, slice],
+        fold: NDArray[np.int64],
+    ) -> _Judged:
+        parts, order = [], []
+        for held_out in range(int(fold.max()) + 1):
+            train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
+            fitted = self._discriminants(X, codes, spread, blocks, train)
+            parts.append(_judge(fitted, blocks, X[test]))
+            order.append(test)
+        back = np.argsort(np.concatenate(order))
+        return _Judged(
+            np.concatenate([part.log_likelihood for part in parts], axis=1)[:, back],
+            np.concatenate([part.distance for part in parts], axis=1)[:, back],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """Families' log-likelihoods, and squared distances to class means per coordinate; both (families, n, K)."""
+
+    log_likelihood: Float
+    distance: Float
+
+    def fuse(self, weights: Float) -> Float:
+        return np.asarray(np.tensordot(weights, self.log_likelihood, axes=1))
+
+    def strangeness(self, weights: Float, log_proba: Float) -> list[Float]:
+        """Scores that are high where an image is like no candidate, each of shape (n,)."""
+        nearest = log_proba.argmax(axis=1)
+        rows = np.arange(len(nearest))
+        doubt = 1 - np.exp(log_proba[rows, nearest])
+        likeness = self.fuse(weights)[rows, nearest]
+        share = (weights > 0) / max(1, np.count_nonzero(weights))
+        distance = np.tensordot(share, self.distance, axes=1)[rows, nearest]
+        return [doubt, -likeness, distance]
+
+
+def _judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: Float) -> _Judged:
+    likelihoods, distances = [], []
+    for name, block in blocks.items():
+        fitted = discriminants[name]
+        likelihoods.append(fitted.log_likelihood(X[:, block]))
+        distances.append(fitted.distances(X[:, block]))
+    return _Judged(np.stack(likelihoods), np.stack(distances))
+
+
+class _Spread:
+    """Rows of within-image spread, by image and family."""
+
+    def __init__(
+        self, within: NDArray[np.floating] | None, n_contrasts: NDArray[np.integer] | None, shape: tuple[int, int]
+    ) -> None:
+        self._within = None if within is None else np.asarray(within)
+        if self._within is None:
+            return
+        if self._within.ndim != 3 or (self._within.shape[0], self._within.shape[2]) != shape:
+            raise ValueError(f"within has shape {self._within.shape}; expected ({shape[0]}, contrasts, {shape[1]})")
+        if not np.isfinite(self._within).all():
+            raise ValueError("within contains NaN or infinity")
+        count = np.full(shape[0], self._within.shape[1]) if n_contrasts is None else np.asarray(n_contrasts)
+        self._real = np.arange(self._within.shape[1]) < count[:, None]
+
+    def of(self, images: NDArray[np.integer], block: slice) -> NDArray[np.floating] | None:
+        """Return the rows of `images` and the columns of `block`, shape (m, d of the block); None where there are none."""
+        if self._within is None:
+            return None
+        return self._within[images][:, :, block][self._real[images]]

@@ -1,0 +1,398 @@
+"""Measuring many images: in several processes, in the order given, with bounded memory, resumable through the cache."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+import PIL
+
+from morelli._version import __version__
+from morelli.catalog import Catalog
+from morelli.encoders.cache import CacheKey, CacheRow, FeatureCache
+from morelli.encoders.encoder import N_CONTRASTS, Encoded, Encoder
+from morelli.encoders.features import Features
+from morelli.errors import CatalogError, ImageReadError, MorelliError, NotEnoughDataError
+from morelli.images import ImageFacts, Limits, Quality, estimate_quality, read_image
+from morelli.views import View, ViewInfo, list_views, parse_view, register_view
+
+__all__ = ["Extraction", "extract", "iter_extract"]
+
+Path = str | os.PathLike[str]
+
+_DEFAULT_LIMITS = Limits()
+
+_FEW = 48
+"""Fewer images than this are not worth the start of processes, about a second and a half."""
+
+_WINDOW = 4
+"""Images per worker that are being measured or wait for a slower one before them."""
+
+_ACTIVE = 2
+"""Images per worker that are being measured or are next. No more than loky hands out at once: when workers are killed,
+it stumbles over those that it still holds back."""
+
+_CHUNK = 64
+"""Images between two writes to the cache: what a killed run has to measure again, at most."""
+
+# The workers share the processors among themselves; threads of linear algebra inside them would only be in the way.
+_ONE_THREAD = dict.fromkeys(
+    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"], "1"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extraction:
+    """What came of one image: either `encoded` and `quality`, or `error`.
+
+    Attributes
+    ----------
+    path : str
+        As given.
+    facts : ImageFacts or None
+        Of the file; None where it could not be read. There may be facts and an error, as of an image that is too small.
+    encoded : Encoded or None
+        What was measured.
+    quality : Quality or None
+        Of the pixels that were measured, that is after the view.
+    error : MorelliError or None
+        An `ImageReadError` where the file is at fault.
+    """
+
+    path: str
+    facts: ImageFacts | None = None
+    encoded: Encoded | None = None
+    quality: Quality | None = None
+    error: MorelliError | None = None
+
+
+def extract(
+    catalog: Catalog,
+    encoder: Encoder,
+    *,
+    view: str | View = "none",
+    cache: FeatureCache | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> Features:
+    """Measure all images of a catalog.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Every row gives a row. Rows whose file could not be read when the catalog was made keep that error.
+    encoder : Encoder
+        What measures.
+    view : str or View, default "none"
+        What the images go through before.
+    cache : FeatureCache, optional
+        Where measured rows are looked for first, and kept: a run that was interrupted goes on where it stopped. A row
+        that is found there needs no file any more: it belongs to the bytes that the catalog names.
+    workers : int, optional
+        Processes; 1 measures in this one. By default as many as processors, and 1 for a few dozen images. The result
+        does not depend on it.
+    progress : callable, optional
+        Called as ``progress(done, total)`` from this thread, rows from the cache and rows with errors included.
+    limits : Limits
+        What is refused before it is decoded.
+
+    Returns
+    -------
+    Features
+        Rows in the order of the catalog. A row has an error where the file cannot be read, is not the one that the
+        catalog was made from, or is too small for the encoder.
+
+    Raises
+    ------
+    MorelliError
+        The view or the cache is unusable, or a worker process died.
+    """
+    view = parse_view(view) if isinstance(view, str) else view
+    rows = _Rows(catalog, encoder, view)
+    todo = rows.start(cache)
+    done = len(catalog) - len(todo)
+    if progress is not None:
+        progress(done, len(catalog))
+    jobs = ((str(catalog.paths[row]), rows.image_id[row]) for row in todo)
+    waiting: dict[CacheKey, CacheRow] = {}
+
+    def save() -> None:
+        ready = waiting.copy()
+        waiting.clear()
+        if cache is not None:
+            cache.put_many(ready)
+
+    results = _run(jobs, _Worker(encoder, view, limits), workers)
+    try:
+        for row, result in zip(todo, results, strict=True):
+            measured = rows.put(row, result)
+            if measured is not None and cache is not None:
+                waiting[rows.key(row)] = measured
+                if len(waiting) >= _CHUNK:
+                    save()
+            done += 1
+            if progress is not None:
+                progress(done, len(catalog))
+    finally:
+        results.close()
+        save()  # also on Ctrl-C
+    return rows.features()
+
+
+def iter_extract(
+    paths: Iterable[Path],
+    encoder: Encoder,
+    *,
+    view: str | View = "none",
+    workers: int | None = None,
+    limits: Limits = _DEFAULT_LIMITS,
+) -> Iterator[Extraction]:
+    """Measure images one after the other, in the order given, with only a few of them in memory at any time.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        May be endless: it is read a few dozen paths ahead.
+    encoder, view, workers, limits
+        As for `extract`.
+
+    Yields
+    ------
+    Extraction
+        One for each path. Closing the iterator early stops the workers.
+
+    Raises
+    ------
+    MorelliError
+        The view is unknown, or a worker process died.
+    """
+    view = parse_view(view) if isinstance(view, str) else view
+    return _run(((os.fspath(path), None) for path in paths), _Worker(encoder, view, limits), workers)
+
+
+# -- one image ---------------------------------------------------------------------------------------------------------
+
+_Job = tuple[str, str | None]
+"""A path, and the SHA-256 that the file has to have (None: any)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What turns a job into an extraction. Only `MorelliError` is a result; everything else is a fault and goes up."""
+
+    encoder: Encoder
+    view: View
+    limits: Limits
+
+    def __call__(self, job: _Job) -> Extraction:
+        path, expected = job
+        facts = None
+        try:
+            image = read_image(path, limits=self.limits)
+            facts = image.facts
+            if expected is not None and facts.sha256 != expected:
+                raise CatalogError(f"{path}: the file has changed since the catalog was made; build the catalog again.")
+            changed = self.view.name != "none"
+            pixels = self.view.apply(image) if changed else image.pixels
+            encoded = self.encoder.encode(pixels)
+            # The tables of the file say nothing of pixels that were changed since.
+            quality = estimate_quality(pixels if changed else image)
+        except NotEnoughDataError as error:
+            return Extraction(path, facts, error=ImageReadError(path, "too-small", str(error)))
+        except MorelliError as error:
+            return Extraction(path, facts, error=error)
+        return Extraction(path, facts, encoded, quality)
+
+
+# -- many images -------------------------------------------------------------------------------------------------------
+
+
+def _run(jobs: Iterator[_Job], worker: _Worker, workers: int | None) -> Generator[Extraction, None, None]:
+    """Check the arguments now, and give the iterator that does the work."""
+    if workers is not None and workers < 1:
+        raise MorelliError("Images need at least one worker to be measured.")
+    return _stream(jobs, worker, workers)
+
+
+def _stream(jobs: Iterator[_Job], worker: _Worker, workers: int | None) -> Generator[Extraction, None, None]:
+    if workers is None:
+        first = list(islice(jobs, _FEW))
+        jobs = chain(first, jobs)
+        workers = _processors() if len(first) == _FEW else 1
+    if workers == 1:
+        yield from map(worker, jobs)
+    else:
+        yield from _in_processes(jobs, worker, workers)
+
+
+def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterator[Extraction]:
+    """Work in processes, because threads gain nothing here: numpy's short calls keep Python's lock.
+
+    loky (of joblib, of scikit-learn) starts them: unlike multiprocessing it neither forks a process that has threads,
+    nor runs the caller's main module again in each of them.
+    """
+    from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
+
+    pool: Any = ProcessPoolExecutor(
+        workers,
+        initializer=_initialise,
+        initargs=(worker.encoder, _infos(worker.view), worker.view.name, worker.limits),
+        env=_ONE_THREAD,
+    )
+    ordered: deque[Any] = deque()  # not yet given on
+    active: set[Any] = set()  # not yet done
+    finished = False
+    try:
+        while True:
+            while len(active) < _ACTIVE * workers and len(ordered) < _WINDOW * workers:
+                job = next(jobs, None)
+                if job is None:
+                    break
+                ordered.append(pool.submit(_work, job))
+                active.add(ordered[-1])
+            if not ordered:
+                break
+            if active and not ordered[0].done():
+                wait(active, return_when=FIRST_COMPLETED)
+            active = {future for future in active if not future.done()}
+            while ordered and ordered[0].done():
+                yield ordered.popleft().result()
+        finished = True
+    except BrokenProcessPool as error:
+        raise MorelliError(
+            f"A process that measured images has died, perhaps for want of memory: {error} Use fewer workers; "
+            "workers=1 measures in this process."
+        ) from error
+    finally:
+        # Whoever interrupts does not want to wait for the images in flight.
+        pool.shutdown(wait=True, kill_workers=not finished)
+
+
+_worker: _Worker
+
+
+def _initialise(encoder: Encoder, infos: tuple[ViewInfo, ...], view: str, limits: Limits) -> None:
+    """Set a worker process up."""
+    import signal
+
+    # Ctrl-C reaches all processes of a terminal; the parent decides and ends the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    known = {info.name for info in list_views()}
+    for info in infos:
+        if info.name not in known:
+            register_view(info.name, info.description, *info.parameters, group=info.group, seeded=info.seeded)(
+                info.function
+            )
+    global _worker
+    _worker = _Worker(encoder, parse_view(view), limits)
+
+
+def _work(job: _Job) -> Extraction:
+    return _worker(job)
+
+
+def _infos(view: View) -> tuple[ViewInfo, ...]:
+    """Return the views of a chain: one that the caller registered is not known in a new process."""
+    names = {step.partition(":")[0] for step in view.name.split("|")}
+    return tuple(info for info in list_views() if info.name in names)
+
+
+def _processors() -> int:
+    """Return how many processors this process may use, counting the limits of a container."""
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+# -- the table ---------------------------------------------------------------------------------------------------------
+
+
+class _Rows:
+    """The arrays of `Features` while they are filled."""
+
+    def __init__(self, catalog: Catalog, encoder: Encoder, view: View) -> None:
+        self._blocks = dict(encoder.blocks)
+        self._recipe_hash, self._view, self._view_key = encoder.recipe_hash, view.name, _view_key(view)
+        n, d = len(catalog), max((block.stop for block in self._blocks.values()), default=0)
+        self.image_id = catalog.column("image_id").astype(object)
+        self._error = catalog.column("error").astype(object)
+        self._x = np.full((n, d), np.nan, dtype=np.float32)
+        self._within = np.full((n, N_CONTRASTS, d), np.nan, dtype=np.float32)
+        self._n_contrasts = np.zeros(n, dtype=np.int8)
+        self._short_side = np.zeros(n, dtype=np.int32)
+        self._jpeg_quality = np.full(n, np.nan, dtype=np.float32)
+        self._blur = np.full(n, np.nan, dtype=np.float32)
+        self._bucket = np.full(n, None, dtype=object)
+
+    def key(self, row: int) -> CacheKey:
+        """Return where the cache keeps a row."""
+        return CacheKey(str(self.image_id[row]), self._view_key, self._recipe_hash)
+
+    def start(self, cache: FeatureCache | None) -> list[int]:
+        """Fill in what the cache has; return the rows that have neither values nor an error yet."""
+        todo = [row for row, error in enumerate(self._error) if error is None]
+        if cache is None:
+            return todo
+        missing = []
+        for begin in range(0, len(todo), _CHUNK):
+            rows = todo[begin : begin + _CHUNK]
+            found = cache.get_many([self.key(row) for row in rows])
+            for row in rows:
+                kept = found.get(self.key(row))
+                if kept is not None and kept.vector.shape[1] != self._x.shape[1]:
+                    cache.damaged += 1  # whole, but not of this recipe
+                    kept = None
+                if kept is None:
+                    missing.append(row)
+                else:
+                    self._fill(row, kept)
+        return missing
+
+    def put(self, row: int, result: Extraction) -> CacheRow | None:
+        """Fill one row in; return what is worth keeping of it."""
+        if result.encoded is None or result.quality is None:
+            self._error[row] = str(result.error)
+            return None
+        measured = CacheRow(result.encoded.stack(), result.encoded.n_contrasts, result.quality)
+        self._fill(row, measured)
+        return measured
+
+    def features(self) -> Features:
+        """Return the table."""
+        return Features(
+            X=self._x,
+            within=self._within,
+            n_contrasts=self._n_contrasts,
+            blocks=self._blocks,
+            image_id=self.image_id,
+            short_side=self._short_side,
+            jpeg_quality=self._jpeg_quality,
+            blur=self._blur,
+            bucket=self._bucket,
+            error=self._error,
+            recipe_hash=self._recipe_hash,
+            view=self._view,
+        )
+
+    def _fill(self, row: int, values: CacheRow) -> None:
+        self._x[row], self._within[row] = values.vector[0], values.vector[1:]
+        self._n_contrasts[row] = values.n_contrasts
+        quality = values.quality
+        self._short_side[row], self._blur[row], self._bucket[row] = quality.short_side, quality.blur, quality.bucket
+        if quality.jpeg_quality is not None:
+            self._jpeg_quality[row] = quality.jpeg_quality
+
+
+def _view_key(view: View) -> str:
+    """Return the view as part of a cache's key.
+
+    What a view does depends on Pillow's encoders and resampling and on code of ours, which have versions but no recipe.
+    """
+    return view.name if view.name == "none" else f"{view.name} (morelli {__version__}, pillow {PIL.__version__})"
