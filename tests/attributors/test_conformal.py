@@ -157,7 +157,9 @@ def test_coverage_on_exchangeable_data(method, size, level, seed):
         sets = SplitConformal(method, level, allow_empty=True).fit(p[:n], y[:n]).predict_set(p[n:])
         hits.append(sets[np.arange(50), y[n:]].mean())
     spread = np.std(hits) / np.sqrt(len(hits))
-    assert level - 4 * spread <= np.mean(hits) <= level + 1 / (n + 1) + 4 * spread
+    assert np.mean(hits) >= level - 4 * spread
+    if method == "lac":  # aps scores tie at 1, which makes it cover more
+        assert np.mean(hits) <= level + 1 / (n + 1) + 4 * spread
 
 
 def test_grouped_calibration_covers_where_images_of_a_prompt_are_alike():
@@ -207,14 +209,16 @@ def test_sets_grow_with_the_level(method, include_last, class_conditional):
     p, y = draw(120, 4, rng)
     new, _ = draw(200, 4, rng)
     before = np.zeros((200, 4), dtype=bool)
-    for level in (0.1, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999):
+    # With thresholds by class, only as far as no class falls back.
+    for level in (0.1, 0.5, 0.8, 0.9) if class_conditional else (0.1, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999):
         model = SplitConformal(method, level, class_conditional, include_last=include_last).fit(p, y)
         sets = model.predict_set(new)
         assert (sets | ~before).all()
-        assert sets.any(axis=1).all()
+        assert sets[np.arange(200), new.argmax(axis=1)].all()
+        assert model.fallback_classes == ()
         before = sets
-    assert before.all()
-    assert not model.informative
+    assert before.all() == (not class_conditional)
+    assert model.informative == class_conditional
 
 
 def test_aps_scores_by_hand_and_ties():

@@ -83,18 +83,17 @@ def test_mahalanobis_closed_forms():
 
 
 def test_relative_distance_forgives_what_is_strange_about_every_image():
-    # One direction carries no class but a lot of content: it drowns the distance, not the relative one.
+    # All new images vary twelvefold in a direction that carries no class: it drowns the distance, not the relative one.
     means = np.zeros((3, 6))
     means[:, :3] = 4 * np.eye(3)
 
-    def images(centres):
-        x = centres + RNG.normal(size=centres.shape)
-        x[:, 5] += 12 * RNG.normal(size=len(x))
-        return x
+    def images(centres, content):
+        return centres + RNG.normal(size=centres.shape) * [1, 1, 1, 1, 1, content]
 
-    known = images(means[np.arange(300) % 3])
-    unknown = images(np.tile([0, 0, 0, 3.5, 0, 0], (300, 1)))
-    both = dict(centre=known.mean(axis=0), covariance=np.cov(known.T))
+    before = images(means[np.arange(900) % 3], 1)
+    known = images(means[np.arange(300) % 3], 12)
+    unknown = images(np.tile([4, 4, 0, 0, 0, 0], (300, 1)), 12)
+    both = {"centre": before.mean(axis=0), "covariance": np.cov(before.T)}
     absolute = auroc(mahalanobis_score(unknown, means), mahalanobis_score(known, means))
     relative = auroc(mahalanobis_score(unknown, means, **both), mahalanobis_score(known, means, **both))
     assert relative > absolute + 0.1
@@ -383,6 +382,6 @@ def test_leave_classes_out_bad_input():
         next(leave_classes_out([0, 1, 2], 1, 1, 0, groups=[0, 0, 0]))
     with pytest.raises(NotEnoughDataError):
         leave_classes_out([], 1, 1, 0)
-    for bad in (dict(n_hide=0, n_draws=1), dict(n_hide=1, n_draws=0), dict(n_hide=1, n_draws=1, test_share=1.0)):
+    for n_hide, n_draws, share in ((0, 1, 0.5), (1, 0, 0.5), (1, 1, 1.0)):
         with pytest.raises(ValueError, match="n_hide"):
-            leave_classes_out([0, 1, 2, 0, 1, 2], seed=0, **bad)
+            leave_classes_out([0, 1, 2, 0, 1, 2], n_hide, n_draws, 0, test_share=share)

@@ -99,7 +99,7 @@ def test_equal_pixels_give_equal_bits_in_any_number_of_threads() -> None:
 
 
 def test_threads_of_linear_algebra_are_given_back() -> None:
-    from threadpoolctl import threadpool_info
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
     before = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
     ForensicEncoder(["layout"]).encode(picture(5))
@@ -162,7 +162,7 @@ def test_pickled_encoder_is_the_same() -> None:
 
 def test_values_that_are_not_finite_are_an_error(made_up: dict[str, Family]) -> None:
     made_up["made-up"] = _constant(np.nan, (1, 3))
-    with pytest.raises(MorelliError, match="3 of the 3 features of family made-up are not finite.*160x144"):
+    with pytest.raises(MorelliError, match=r"3 of the 3 features of family made-up are not finite.*160x144"):
         ForensicEncoder(["made-up"]).encode(picture(6))
 
 

@@ -14,8 +14,8 @@ References
 ----------
 Guo, Pleiss, Sun, Weinberger (2017), "On calibration of modern neural networks", ICML, section 4.2.
 Alexandari, Kundaje, Shrikumar (2020), "Maximum likelihood with bias-corrected calibration is hard-to-beat at label
-shift adaptation", ICML, section 3.
-Kish (1965), "Survey sampling", section 8.2 (effective sample size of weighted data).
+shift adaptation", ICML.
+Kish (1965), "Survey sampling" (effective sample size of weighted data).
 """
 
 from __future__ import annotations
@@ -198,7 +198,7 @@ class TemperatureCalibrator(_SoftmaxCalibrator):
 
 
 class BiasCorrectedTemperature(_SoftmaxCalibrator):
-    r"""One temperature and one bias per class, the biases held by a ridge (Alexandari et al. 2020, section 3).
+    r"""One temperature and one bias per class, the biases held by a ridge (Alexandari et al. 2020).
 
     ``p(k | z) = softmax(z / T + b)_k``, minimising the convex
 

@@ -15,7 +15,7 @@ the probabilities (Vovk, Gammerman, Shafer 2005; Sadinle, Lei, Wasserman 2019). 
   at or a little above the level, the worst-case theorem is weaker.
 * *Prompts.* Several images of one prompt are not independent of each other; prompts are. With `groups`, the quantile
   is the one of the hierarchical method of Lee, Barber and Willett (2023), "Distribution-free inference with
-  hierarchical data", section 3: each of G groups has the mass ``1 / (G + 1)``, shared by its images, and the rest
+  hierarchical data": each of G groups has the mass ``1 / (G + 1)``, shared by its images, and the rest
   lies at infinity. It keeps the finite-sample promise for an image of a new prompt, and it is the CDF pooling of
   Dunn, Wasserman and Ramdas (2023), "Distribution-free prediction sets for two-layer hierarchical models", JASA
   118(544), plus the mass at infinity that CDF pooling lacks. It costs sharpness: what counts is prompts, not images.
@@ -118,8 +118,9 @@ class SplitConformal:
         is listed in `fallback_classes`: for it the promise is only the marginal one.
     allow_empty : bool, default False
         An empty set says "no candidate is typical", but it is a poor test of that (use the open-set p-value). False
-        adds the most probable label to an empty set. That can only raise coverage, by the share of empty sets whose
-        top label is right.
+        makes the most probable label a member of every set. With one threshold for all classes that only fills empty
+        sets; with one per class it also adds the top label where its own threshold left it out. It can only raise
+        coverage, by the share of the sets so changed whose top label is right.
     include_last : bool, default False
         For ``aps`` only: also keep the label whose mass crosses q, as MAPIE does with ``include_last_label=True`` and
         Angelopoulos and Bates (2021) in section 2.1. False is the exact inversion of the calibration scores, which
@@ -225,7 +226,8 @@ class SplitConformal:
         Returns
         -------
         ndarray of bool, shape (n, K)
-            Grows with `level`, never empty unless `allow_empty`.
+            Never empty unless `allow_empty`. Sets grow with `level`, except that a class can leave a set where the
+            level becomes too high for its own threshold and it falls back to the marginal one.
         """
         if self.n == 0:
             raise ValueError("the conformal predictor is not fitted: call fit first")
@@ -238,8 +240,7 @@ class SplitConformal:
             inclusive, exclusive = _cumulative(p)
             sets = exclusive < self.thresholds if self.include_last else inclusive <= self.thresholds
         if not self.allow_empty:
-            empty = np.flatnonzero(~sets.any(axis=1))
-            sets[empty, p[empty].argmax(axis=1)] = True
+            sets[np.arange(len(p)), p.argmax(axis=1)] = True
         return np.asarray(sets, dtype=np.bool_)
 
     def to_dict(self) -> dict[str, Any]:

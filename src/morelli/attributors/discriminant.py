@@ -84,12 +84,6 @@ class Discriminant:
         weights = self.means / self.variance
         return np.asarray(self.coordinates(X) @ weights.T - 0.5 * (self.means * weights).sum(axis=1))
 
-    def distances(self, X: NDArray[np.floating]) -> Float:
-        """Squared distances to the class means in units of the predictive variance, per coordinate, shape (n, K)."""
-        scaled, means = self.coordinates(X) / np.sqrt(self.variance), self.means / np.sqrt(self.variance)
-        squared = (scaled**2).sum(axis=1)[:, None] - 2 * scaled @ means.T + (means**2).sum(axis=1)
-        return np.asarray(np.maximum(squared, 0) / max(1, len(self.variance)))
-
 
 def fit_discriminant(
     X: NDArray[np.floating],

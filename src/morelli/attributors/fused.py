@@ -114,7 +114,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     calibration_ : CalibratorChoice
     conformal_ : SplitConformal
     strangeness_ : ScoreCombiner
-        Makes one number of doubt, unlikeliness and distance.
+        Makes one number of doubt and unlikeliness.
     open_set_ : OpenSetModel
 
     Examples
@@ -201,8 +201,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # 1/13. Prompts that differ more than the references' do widen the errors beyond the nominal ones.
         self.conformal_ = SplitConformal(level=self.level).fit(np.exp(log_proba), codes)
         strangeness = held_out.strangeness(weights, log_proba)
-        self.strangeness_ = ScoreCombiner().fit(strangeness)
-        self.open_set_ = OpenSetModel().fit(self.strangeness_.transform(strangeness))
+        self.strangeness_ = ScoreCombiner()
+        self.open_set_ = OpenSetModel().fit(self.strangeness_.fit_transform(strangeness))
         self.training_ = Training(
             n_images={str(name): int(n) for name, n in zip(self.classes_, np.bincount(codes), strict=True)},
             n_groups=len(codes) if own_groups is None else int(own_groups.max()) + 1,
@@ -378,40 +378,32 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             parts.append(_judge(fitted, blocks, X[test]))
             order.append(test)
         back = np.argsort(np.concatenate(order))
-        return _Judged(
-            np.concatenate([part.log_likelihood for part in parts], axis=1)[:, back],
-            np.concatenate([part.distance for part in parts], axis=1)[:, back],
-        )
+        return _Judged(np.concatenate([part.log_likelihood for part in parts], axis=1)[:, back])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Judged:
-    """Families' log-likelihoods, and squared distances to class means per coordinate; both (families, n, K)."""
+    """Families' log-likelihoods, shape (families, n, K)."""
 
     log_likelihood: Float
-    distance: Float
 
     def fuse(self, weights: Float) -> Float:
         return np.asarray(np.tensordot(weights, self.log_likelihood, axes=1))
 
     def strangeness(self, weights: Float, log_proba: Float) -> list[Float]:
-        """Scores that are high where an image is like no candidate, each of shape (n,)."""
-        nearest = log_proba.argmax(axis=1)
-        rows = np.arange(len(nearest))
-        doubt = 1 - np.exp(log_proba[rows, nearest])
-        likeness = self.fuse(weights)[rows, nearest]
-        share = (weights > 0) / max(1, np.count_nonzero(weights))
-        distance = np.tensordot(share, self.distance, axes=1)[rows, nearest]
-        return [doubt, -likeness, distance]
+        """Scores that are high where an image is like no candidate, each of shape (n,): doubt, and unlikeliness.
+
+        Doubt is one minus the highest probability; it says nothing of an image that is far from all candidates but least
+        far from one, for which the fused log-likelihood ratio of the best candidate to an average one is low. Distances
+        in the whole space of features were tried and left out: with few references they follow the picture's content
+        (AUROC 0.45 to 0.57 for ten hidden models of the gallery, where these two have 0.64 and 0.66).
+        """
+        rows, nearest = np.arange(len(log_proba)), log_proba.argmax(axis=1)
+        return [1 - np.exp(log_proba[rows, nearest]), -self.fuse(weights)[rows, nearest]]
 
 
 def _judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: Float) -> _Judged:
-    likelihoods, distances = [], []
-    for name, block in blocks.items():
-        fitted = discriminants[name]
-        likelihoods.append(fitted.log_likelihood(X[:, block]))
-        distances.append(fitted.distances(X[:, block]))
-    return _Judged(np.stack(likelihoods), np.stack(distances))
+    return _Judged(np.stack([discriminants[name].log_likelihood(X[:, block]) for name, block in blocks.items()]))
 
 
 class _Spread:

@@ -16,10 +16,9 @@ images of the candidates err on the large, cautious side.
 References
 ----------
 Vovk, Gammerman, Shafer (2005), "Algorithmic learning in a random world", section 2.2 (conformal p-values).
-Bates, Candes, Lei, Romano, Sesia (2023), "Testing for outliers with conformal p-values", Annals of Statistics 51(1),
-section 1.2; its section 2 shows that Benjamini-Hochberg over many images stays valid
-(`scipy.stats.false_discovery_control`).
-Lee, Barber, Willett (2023), "Distribution-free inference with hierarchical data", section 3 (groups).
+Bates, Candes, Lei, Romano, Sesia (2023), "Testing for outliers with conformal p-values", Annals of Statistics 51(1);
+it also shows that Benjamini-Hochberg over many images stays valid (`scipy.stats.false_discovery_control`).
+Lee, Barber, Willett (2023), "Distribution-free inference with hierarchical data" (groups).
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def energy_score(logits: ArrayLike, temperature: float = 1.0) -> FloatArray:
 
 
 def max_logit_score(logits: ArrayLike) -> FloatArray:
-    """Minus the largest logit, shape (n,) (Vaze et al. 2022, "Open-set recognition", section 4). See `energy_score`."""
+    """Minus the largest logit, shape (n,) (Vaze et al. 2022, "Open-set recognition"). See `energy_score`."""
     return np.asarray(-check_logits(logits).max(axis=1), dtype=np.float64)
 
 
@@ -106,6 +105,11 @@ def mahalanobis_score(
     covariance : array-like, shape (r, r), optional
         S, positive definite; the identity if left out. Then the quadratic terms cancel, and the score is linear in x
         for each class: it sees which way an image lies, no longer how far off.
+
+    Notes
+    -----
+    The relative score is blind by design along directions in which the candidates do not differ: it cannot see an
+    unknown model that is strange in a new way only, where the absolute distance can. They are worth combining.
 
     Returns
     -------
@@ -406,8 +410,7 @@ def leave_classes_out(
     groups : array-like, shape (n,), optional
         Prompts. None: every image is its own group, and all images of hidden classes are tested.
     test_share : float in (0, 1), default 0.25
-        Share of the groups that is kept from training, before groups are given back to a known class that would have
-        none left to train on.
+        Share of the groups that is kept from training; less where a known class would have none left to train on.
 
     Yields
     ------
@@ -448,12 +451,7 @@ def _draws(
                 queue = [c for c in fresh if c not in hide] + [c for c in fresh if c in hide]
             hide.append(queue.pop(0))
         hidden = np.isin(labels, hide)
-        kept = np.ones(n_groups, dtype=np.bool_)
-        kept[rng.permutation(n_groups)[: max(1, round(test_share * n_groups))]] = False
-        for c in np.setdiff1d(classes, hide):
-            own = np.unique(ids[labels == c])
-            if not kept[own].any():
-                kept[rng.choice(own)] = True
+        kept = _train_groups(labels[~hidden], ids[~hidden], n_groups, test_share, rng)
         train = kept[ids] & ~hidden
         trained = np.zeros(n_groups, dtype=np.bool_)
         trained[ids[train]] = True
@@ -462,6 +460,26 @@ def _draws(
         if len(known_test) == 0 or len(hidden_test) == 0:
             raise NotEnoughDataError("Too few groups to test known and hidden classes: add prompts or lower n_hide.")
         yield ClassesOut(tuple(sorted(hide)), np.flatnonzero(train), known_test, hidden_test)
+
+
+def _train_groups(
+    labels: IntArray, ids: IntArray, n_groups: int, test_share: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Return which groups train, so that every class of `labels` keeps one at least."""
+    present = np.zeros((n_groups, int(labels.max()) + 1), dtype=np.bool_)
+    present[ids, labels] = True
+    left = present.sum(axis=0)
+    kept = np.ones(n_groups, dtype=np.bool_)
+    candidates = rng.permutation(np.unique(ids))
+    wanted = max(1, round(test_share * len(candidates)))
+    for g in candidates:
+        if wanted == 0:
+            break
+        if (left[present[g]] > 1).all():
+            left -= present[g]
+            kept[g] = False
+            wanted -= 1
+    return kept
 
 
 def _at_least(ordered: FloatArray, s: FloatArray) -> FloatArray:

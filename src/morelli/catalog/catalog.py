@@ -85,6 +85,15 @@ class Catalog:
         except CatalogError as error:
             raise CatalogError(f"{path} is not a catalog. {error}") from error
 
+    @staticmethod
+    def is_catalog(path: str | os.PathLike[str]) -> bool:
+        """Whether a file is Parquet with the columns of a catalog, rather than a table that one can be built from."""
+        try:
+            names = pq.read_schema(path).names
+        except (pa.ArrowException, OSError):
+            return False
+        return {"image_id", "uri", "error"} <= set(names)
+
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the catalog as Parquet (zstd), atomically: the file is complete or not there.
 

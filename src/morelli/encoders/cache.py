@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 
+from morelli._version import __version__
 from morelli.encoders.encoder import N_CONTRASTS
 from morelli.errors import MorelliError
 from morelli.images import Quality
 
-__all__ = ["CacheKey", "CacheRow", "FeatureCache", "default_cache_path"]
+__all__ = ["CacheKey", "CacheRow", "FeatureCache", "cache_view", "default_cache_path"]
 
 _SCHEMA = 1
 """Number of the layout and of the meaning of the quality beside a vector; an older cache is emptied."""
@@ -64,7 +66,7 @@ class CacheKey(NamedTuple):
     image_id : str
         SHA-256 of the file.
     view : str
-        Canonical name of the view, and what else its pixels depend on.
+        As `cache_view` gives it.
     recipe_hash : str
         Of the encoder.
     """
@@ -118,7 +120,7 @@ class FeatureCache:
     -----
     SQLite in WAL mode: a writer that is killed leaves whole rows only, and readers never wait. Each thread of each
     process has its own connection. Vectors are stored as they are: zlib would save a seventh of the room and cost a
-    third of a millisecond per read, ten times the read itself.
+    third of a millisecond per read, several times the read itself.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
@@ -137,7 +139,8 @@ class FeatureCache:
         found: dict[CacheKey, CacheRow] = {}
         if self.path is None:
             return found
-        with self._connection() as connection:
+        # One transaction: without it every SELECT takes and drops the locks of its own.
+        with self._connection() as connection, _transaction(connection, "DEFERRED"):
             for key in keys:
                 values = connection.execute(_SELECT, key).fetchone()
                 if values is None:
@@ -240,13 +243,24 @@ def default_cache_path() -> Path:
     return folder / "features.sqlite"
 
 
+def cache_view(name: str) -> str:
+    """Return the canonical name of a view with what else its pixels depend on, for a `CacheKey`.
+
+    What a view does depends on Pillow's encoders and resampling and on code of ours, which have versions but no recipe.
+    """
+    return name if name == "none" else f"{name} (morelli {__version__}, pillow {PIL.__version__})"
+
+
 def _open(path: Path) -> sqlite3.Connection:
     """Connect, and lay the file out when it is new or of an older layout."""
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
     try:
         connection.execute(f"PRAGMA page_size = {_PAGE}")  # of effect on an empty file only
-        if not _is_ours(connection, path):
+        # In a transaction, because half of what is looked at might be from before another process lays the file out.
+        with _transaction(connection, "DEFERRED"):
+            ready = _is_ours(connection, path)
+        if not ready:
             _enter_wal(connection)
             with _transaction(connection):
                 if not _is_ours(connection, path):  # nobody was faster
@@ -292,8 +306,8 @@ def _enter_wal(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -11,11 +12,9 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-import PIL
 
-from morelli._version import __version__
 from morelli.catalog import Catalog
-from morelli.encoders.cache import CacheKey, CacheRow, FeatureCache
+from morelli.encoders.cache import CacheKey, CacheRow, FeatureCache, cache_view
 from morelli.encoders.encoder import N_CONTRASTS, Encoded, Encoder
 from morelli.encoders.features import Features
 from morelli.errors import CatalogError, ImageReadError, MorelliError, NotEnoughDataError
@@ -35,13 +34,12 @@ _WINDOW = 4
 """Images per worker that are being measured or wait for a slower one before them."""
 
 _ACTIVE = 2
-"""Images per worker that are being measured or are next. No more than loky hands out at once: when workers are killed,
-it stumbles over those that it still holds back."""
+"""Images per worker that are being measured or are next; no more than loky hands out at once, see `_stop`."""
 
 _CHUNK = 64
 """Images between two writes to the cache: what a killed run has to measure again, at most."""
 
-# The workers share the processors among themselves; threads of linear algebra inside them would only be in the way.
+# The workers share the processors; threads of linear algebra inside them would be in the way.
 _ONE_THREAD = dict.fromkeys(
     ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"], "1"
 )
@@ -235,8 +233,7 @@ def _stream(jobs: Iterator[_Job], worker: _Worker, workers: int | None) -> Gener
 def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterator[Extraction]:
     """Work in processes, because threads gain nothing here: numpy's short calls keep Python's lock.
 
-    loky (of joblib, of scikit-learn) starts them: unlike multiprocessing it neither forks a process that has threads,
-    nor runs the caller's main module again in each of them.
+    loky (of joblib, of scikit-learn) neither forks a process with threads nor runs the caller's main module again.
     """
     from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
@@ -267,12 +264,25 @@ def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterat
         finished = True
     except BrokenProcessPool as error:
         raise MorelliError(
-            f"A process that measured images has died, perhaps for want of memory: {error} Use fewer workers; "
-            "workers=1 measures in this process."
+            f"A process that measured images has died, perhaps for want of memory. {str(error).splitlines()[0]} "
+            "Use fewer workers; workers=1 measures in this process."
         ) from error
     finally:
-        # Whoever interrupts does not want to wait for the images in flight.
-        pool.shutdown(wait=True, kill_workers=not finished)
+        if finished:
+            pool.shutdown(wait=True)
+        else:
+            _stop(pool, active)
+
+
+def _stop(pool: Any, active: set[Any]) -> None:
+    """End the workers now: whoever interrupts does not want to wait for the images in flight.
+
+    loky stumbles (and says so on stderr) over jobs not yet handed out; the milliseconds are for that.
+    """
+    patience = time.monotonic() + 1.0
+    while any(not (future.running() or future.done()) for future in active) and time.monotonic() < patience:
+        time.sleep(0.001)
+    pool.shutdown(wait=True, kill_workers=True)
 
 
 _worker: _Worker
@@ -319,7 +329,7 @@ class _Rows:
 
     def __init__(self, catalog: Catalog, encoder: Encoder, view: View) -> None:
         self._blocks = dict(encoder.blocks)
-        self._recipe_hash, self._view, self._view_key = encoder.recipe_hash, view.name, _view_key(view)
+        self._recipe_hash, self._view, self._view_key = encoder.recipe_hash, view.name, cache_view(view.name)
         n, d = len(catalog), max((block.stop for block in self._blocks.values()), default=0)
         self.image_id = catalog.column("image_id").astype(object)
         self._error = catalog.column("error").astype(object)
@@ -388,11 +398,3 @@ class _Rows:
         self._short_side[row], self._blur[row], self._bucket[row] = quality.short_side, quality.blur, quality.bucket
         if quality.jpeg_quality is not None:
             self._jpeg_quality[row] = quality.jpeg_quality
-
-
-def _view_key(view: View) -> str:
-    """Return the view as part of a cache's key.
-
-    What a view does depends on Pillow's encoders and resampling and on code of ours, which have versions but no recipe.
-    """
-    return view.name if view.name == "none" else f"{view.name} (morelli {__version__}, pillow {PIL.__version__})"

@@ -1,0 +1,72 @@
+"""Options and helpers that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from morelli.catalog import Catalog
+    from morelli.encoders import FeatureCache
+
+__all__ = ["CacheOption", "Console", "NoCacheOption", "WorkersOption", "open_cache", "open_catalog", "progress"]
+
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", "-w", min=1, help="Processes that measure images. [default: one per processor]")
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache", help="File that keeps measured features. [default: $MORELLI_CACHE or the user's cache folder]"),
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Measure everything anew and keep nothing.")]
+Progress = Callable[[int, int], None]
+
+
+def open_catalog(source: Path, split: str | None = None) -> Catalog:
+    """Read a catalog, or make one in memory from a folder per model or a table with a path column.
+
+    Raises
+    ------
+    CatalogError
+        Neither of them, or no row is of the split.
+    """
+    from morelli.catalog import Catalog, build_catalog
+    from morelli.errors import CatalogError
+
+    if source.is_file() and source.suffix == ".parquet" and Catalog.is_catalog(source):
+        catalog = Catalog.read(source)
+    else:
+        with progress("Reading images") as report:
+            catalog = build_catalog(source, progress=report)
+    if split is None:
+        return catalog
+    chosen = catalog.select(split=split)
+    if len(chosen) == 0:
+        names = sorted({str(name) for name in catalog.column("split") if name is not None})
+        raise CatalogError(f'{source}: no row has the split "{split}"; there are: {", ".join(names) or "none"}.')
+    return chosen
+
+
+def open_cache(path: Path | None, disabled: bool) -> FeatureCache | None:
+    """Return the cache that the options ask for."""
+    from morelli.encoders import FeatureCache, default_cache_path
+
+    return None if disabled else FeatureCache(path or default_cache_path())
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress]:
+    """Show a bar on standard error while the block runs; nothing where standard error is not a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,60 @@
+"""``morelli show``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["bundle_table", "show"]
+
+
+def show(
+    bundle: Annotated[Path, typer.Argument(help="Bundle to describe.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what a bundle is: candidates, references, training figures, calibration, notes.
+
+    Examples:
+
+        morelli show candidates.morelli
+
+        morelli show candidates.morelli --json | jq .weights
+    """
+    from rich.console import Console
+
+    from morelli.attributors import Bundle
+
+    description = Bundle.load(bundle).describe()
+    if as_json:
+        typer.echo(json.dumps(description, ensure_ascii=False, indent=2))
+    else:
+        Console().print(bundle_table(description))
+
+
+def bundle_table(description: dict[str, Any]) -> RenderableType:
+    """Render :meth:`morelli.attributors.Bundle.describe` for a terminal."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    training, classes = description["training"], description["classes"]
+    head = Table(show_header=False, box=None, padding=(0, 2))
+    head.add_row("bundle", Text(f"{description['name']} {description['version']}  ({description['id']})"))
+    head.add_row("candidates", f"{len(classes)}, from {description['references']['images']} images")
+    head.add_row("prompts", f"{training['n_groups']} groups in {training['n_folds']} folds")
+    head.add_row("held-out accuracy", f"{100 * training['accuracy']:.1f}%, log loss {training['log_loss']:.2f}")
+    head.add_row("prediction sets", f"made to hold the truth in {100 * description['conformal']['level']:g}%")
+    head.add_row("unknown", f"below an open-set p-value of {description['open_set_level']:g}")
+    head.add_row("families", ", ".join(f"{name} {weight:.3f}" for name, weight in description["weights"].items()))
+    table = Table("candidate", "lineage", "images", title_justify="left", box=None, padding=(0, 2), header_style="bold")
+    table.columns[2].justify = "right"
+    for row in classes:
+        table.add_row(Text(row["label"]), Text(row["lineage"] or "-"), str(row["images"]))
+    notes = [Text(f"Note: {note}", style="yellow") for note in description["notes"]]
+    return Group(head, "", table, *notes)
