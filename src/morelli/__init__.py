@@ -1,4 +1,4 @@
-"""Morelli: which model generated this image?"""
+"""Which model generated this image? Attribution among the candidates that you choose."""
 
 from morelli._version import __version__
 

@@ -1,7 +1,8 @@
 """Errors, named for the situation that the user is in.
 
-Every error that Morelli raises on purpose derives from :class:`MorelliError`, carries a sentence that says what is wrong
-and, where there is one, what to do about it. The command line prints that sentence; it never shows a traceback for them.
+Every error that Morelli raises on purpose derives from :class:`MorelliError`, carries a sentence that says what is
+wrong and, where there is one, what to do about it. The command line prints that sentence; it never shows a traceback
+for them.
 """
 
 from __future__ import annotations

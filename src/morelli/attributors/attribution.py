@@ -85,18 +85,14 @@ def _judge_batch(bundle: Bundle, batch: list[Extraction]) -> list[Verdict]:
     ]
 
 
-def _verdicts(
-    bundle: Bundle, measured: list[Extraction], answers: Answers, facts: dict[str, str]
-) -> Iterator[Verdict]:
+def _verdicts(bundle: Bundle, measured: list[Extraction], answers: Answers, facts: dict[str, str]) -> Iterator[Verdict]:
     classes = bundle.classes
     lineages, lineage_proba = lineage_probabilities(answers.proba, bundle.lineages, classes)
     shared = set_lineage(answers.prediction_set, bundle.lineages, classes)
     known_lineages = any(lineage is not None for lineage in bundle.lineages)
     llr = np.log(np.maximum(answers.proba, 1e-300))
     llr -= llr.mean(axis=1, keepdims=True)
-    for i, (extraction, decision) in enumerate(
-        zip(measured, decide(answers, bundle.open_set_level), strict=True)
-    ):
+    for i, (extraction, decision) in enumerate(zip(measured, decide(answers, bundle.open_set_level), strict=True)):
         order = np.argsort(-answers.proba[i], kind="stable")
         members = [int(k) for k in order if answers.prediction_set[i, k]]
         listed = sorted({*order[:SHOWN].tolist(), *members}, key=order.tolist().index)

@@ -1,8 +1,8 @@
 """Bundles: a fitted attributor in one file, with all that it needs and says about itself.
 
-A bundle is a safetensors file: named arrays, and one JSON document in the header. Reading it runs no code. Everything that
-is read is checked before it is used: schema version, shapes, finiteness, and a hash over the whole content, so that a file
-that was cut off, edited or made by something else is refused with the reason.
+A bundle is a safetensors file: named arrays, and one JSON document in the header. Reading it runs no code. Everything
+that is read is checked before it is used: schema version, shapes, finiteness, and a hash over the whole content, so
+that a file that was cut off, edited or made by something else is refused with the reason.
 """
 
 from __future__ import annotations
@@ -116,9 +116,7 @@ class Bundle:
             "encoder": document["encoder"],
             "weights": attributor["weights"],
             "training": attributor["training"],
-            "calibration": {
-                key: attributor["calibration"][key] for key in ("name", "reason", "nll")
-            }
+            "calibration": {key: attributor["calibration"][key] for key in ("name", "reason", "nll")}
             | {"temperature": attributor["calibration"]["calibrator"]["temperature"]},
             "conformal": {key: conformal[key] for key in ("method", "level", "threshold")},
             "open_set_level": self.open_set_level,

@@ -1,10 +1,11 @@
 """A regularised discriminant for few references: who is told apart from whom by one vector of measurements.
 
-Classes are Gaussians with a common covariance, as in linear discriminant analysis. Three things make it work with a dozen
-references a class and thousands of features:
+Classes are Gaussians with a common covariance, as in linear discriminant analysis. Three things make it work with a
+dozen references a class and thousands of features:
 
 - the covariance is shrunk towards a multiple of the identity, in standardised features;
-- it also learns from *within* images: how a statistic varies between the regions of one picture tells how it varies with
+- it also learns from *within* images: how a statistic varies between the regions of one picture tells how it varies
+with
   content, and every reference gives such differences for free;
 - class means are shrunk towards their common mean, direction by direction, as far as the classes' spread there could be
   chance, and the uncertainty that remains widens the predictive density. Directions that carry nothing drop out.
@@ -109,8 +110,8 @@ def fit_discriminant(
     shrinkage : float, default 0.003
         Share of the identity in the covariance, 0 to 1, exclusive.
     within_share : float, default 0.3
-        Share of `within` in the covariance, after scaling it to the same trace as the spread of images about their class
-        means: only its shape is taken over.
+        Share of `within` in the covariance, after scaling it to the same trace as the spread of images about their
+        class means: only its shape is taken over.
 
     Returns
     -------

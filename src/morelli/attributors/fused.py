@@ -322,7 +322,9 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _named_blocks(self, n_features: int) -> dict[str, slice]:
         return {"features": slice(0, n_features)} if self.blocks is None else dict(self.blocks)
 
-    def _deal(self, codes: NDArray[np.integer], groups: NDArray[np.integer] | None) -> tuple[NDArray[np.int64], list[str]]:
+    def _deal(
+        self, codes: NDArray[np.integer], groups: NDArray[np.integer] | None
+    ) -> tuple[NDArray[np.int64], list[str]]:
         """Deal images to folds by group; returns the folds, and a sentence for each way in which prompts may leak."""
         if self.n_folds < 2:
             raise ValueError(f"n_folds must be at least 2, not {self.n_folds}")
@@ -393,10 +395,10 @@ class _Judged:
     def strangeness(self, weights: Float, log_proba: Float) -> list[Float]:
         """Scores that are high where an image is like no candidate, each of shape (n,): doubt, and unlikeliness.
 
-        Doubt is one minus the highest probability; it says nothing of an image that is far from all candidates but least
-        far from one, for which the fused log-likelihood ratio of the best candidate to an average one is low. Distances
-        in the whole space of features were tried and left out: with few references they follow the picture's content
-        (AUROC 0.45 to 0.57 for ten hidden models of the gallery, where these two have 0.64 and 0.66).
+        Doubt is one minus the highest probability; it says nothing of an image that is far from all candidates but
+        least far from one, for which the fused log-likelihood ratio of the best candidate to an average one is low.
+        Distances in the whole space of features were tried and left out: with few references they follow the picture's
+        content (AUROC 0.45 to 0.57 for ten hidden models of the gallery, where these two have 0.64 and 0.66).
         """
         rows, nearest = np.arange(len(log_proba)), log_proba.argmax(axis=1)
         return [1 - np.exp(log_proba[rows, nearest]), -self.fuse(weights)[rows, nearest]]
@@ -423,7 +425,7 @@ class _Spread:
         self._real = np.arange(self._within.shape[1]) < count[:, None]
 
     def of(self, images: NDArray[np.integer], block: slice) -> NDArray[np.floating] | None:
-        """Return the rows of `images` and the columns of `block`, shape (m, d of the block); None where there are none."""
+        """Return the rows of `images` and the columns of `block`, or None where there are none."""
         if self._within is None:
             return None
-        return self._within[images][:, :, block][self._real[images]]
+        return np.asarray(self._within[images][:, :, block][self._real[images]])

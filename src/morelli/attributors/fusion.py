@@ -1,7 +1,7 @@
 """Log-linear fusion of families: how much each one's word counts.
 
-Families measure overlapping traces, so that their log-likelihoods must not simply be added: the sum would be far too sure.
-Each gets a weight between 0 and :data:`MAX_WEIGHT`, learned where it matters, on predictions for images that the
+Families measure overlapping traces, so that their log-likelihoods must not simply be added: the sum would be far too
+sure. Each gets a weight between 0 and :data:`MAX_WEIGHT`, learned where it matters, on predictions for images that the
 discriminants have not seen.
 
 References

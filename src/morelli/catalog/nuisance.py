@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from morelli.catalog.folds import deal_groups
 from morelli.catalog.catalog import Catalog
+from morelli.catalog.folds import deal_groups
 from morelli.catalog.groups import group_catalog
 from morelli.errors import NotEnoughDataError
 

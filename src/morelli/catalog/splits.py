@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from morelli._files import atomic_path, write_text
-from morelli.catalog.folds import deal_groups
 from morelli.catalog.catalog import Catalog
 from morelli.catalog.duplicates import DEFAULT_RADIUS, cluster_ids
+from morelli.catalog.folds import deal_groups
 from morelli.catalog.groups import Groups, group_catalog
 from morelli.errors import CatalogError, NotEnoughDataError
 

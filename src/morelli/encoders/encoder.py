@@ -370,7 +370,7 @@ class _BlasThreads:
 
     def _find(self) -> Any:
         if self._controller is None:
-            from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+            from threadpoolctl import ThreadpoolController
 
             self._controller = ThreadpoolController()  # looks at every loaded library: milliseconds, so only once
         return self._controller

@@ -45,9 +45,7 @@ def evaluate(
     """
     features = extract(catalog, bundle.encoder, cache=cache, workers=workers, progress=progress)
     groups = group_catalog(catalog)
-    return _predict(
-        bundle.attributor, bundle.lineages, bundle.open_set_level, catalog, features, groups, bundle.label
-    )
+    return _predict(bundle.attributor, bundle.lineages, bundle.open_set_level, catalog, features, groups, bundle.label)
 
 
 def cross_validate(
@@ -113,7 +111,8 @@ def overlap_notes(bundle: Bundle, catalog: Catalog) -> list[str]:
     notes = []
     if same:
         notes.append(
-            f"{same} of {len(catalog)} images are references of this bundle: figures on them say nothing about new images."
+            f"{same} of {len(catalog)} images are references of this bundle: figures on them "
+            f"say nothing about new images."
         )
     if shared:
         notes.append(

@@ -1,8 +1,8 @@
 """Made-up generators: pictures of varied content, and models that plant exactly one trace in them.
 
-A picture is luma and chroma in floating point. :func:`render` writes it as 8-bit RGB whose luma, as JPEG and the families
-round it, is exactly the rounded luma of the picture, and whose R - Y and B - Y do not depend on luma at all. So a trace
-planted in luma leaves no mark on chroma, and the other way round: what a family must not see, it cannot see.
+A picture is luma and chroma in floating point. :func:`render` writes it as 8-bit RGB whose luma, as JPEG and the
+families round it, is exactly the rounded luma of the picture, and whose R - Y and B - Y do not depend on luma at all.
+So a trace planted in luma leaves no mark on chroma, and the other way round: what a family must not see, it cannot see.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Plane = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
 SIDE = 192
-GRAIN = 2.0
+GRAIN = 2.5
 """Standard deviation, in grey levels, of the noise that every model adds in luma."""
 
 COUNT = 24
@@ -31,7 +31,7 @@ COUNT = 24
 
 @dataclass(frozen=True)
 class Scene:
-    """Content without noise: luma about 68..188, chroma (Cb, Cr) about -18..18."""
+    """Content without noise: luma 72..184, chroma (Cb, Cr) -18..18."""
 
     luma: Plane
     cb: Plane
@@ -43,7 +43,7 @@ def scene(seed: int, height: int = SIDE, width: int = SIDE) -> Scene:
     rng = np.random.default_rng([seed, height, width])
     steepness = rng.uniform(1.1, 1.5)
     luma, cb, cr = (_clouds(rng, height, width, steepness) for _ in range(3))
-    luma = 128 + rng.uniform(12, 18) * luma + rng.normal(0, 8)
+    luma = 128 + rng.uniform(10, 15) * luma + rng.normal(0, 6)
     cb, cr = 6 * cb + rng.normal(0, 3), 6 * cr + rng.normal(0, 3)
     y, x = np.mgrid[:height, :width]
     for _ in range(rng.integers(4, 9)):
@@ -55,13 +55,15 @@ def scene(seed: int, height: int = SIDE, width: int = SIDE) -> Scene:
         cover = np.clip((1 - distance) * rng.choice([8.0, 40.0]), 0, 1)
         luma = luma + cover * rng.normal(0, 15)
         cb, cr = cb + cover * rng.normal(0, 5), cr + cover * rng.normal(0, 5)
-    return Scene(np.clip(luma, 68, 188), np.clip(cb, -18, 18), np.clip(cr, -18, 18))
+    return Scene(np.clip(luma, 72, 184), np.clip(cb, -18, 18), np.clip(cr, -18, 18))
 
 
 def _clouds(rng: np.random.Generator, height: int, width: int, steepness: float) -> Plane:
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     frequency[0, 0] = np.inf
-    plane = scipy.fft.irfft2(scipy.fft.rfft2(rng.standard_normal((height, width))) * frequency**-steepness, (height, width))
+    plane = scipy.fft.irfft2(
+        scipy.fft.rfft2(rng.standard_normal((height, width))) * frequency**-steepness, (height, width)
+    )
     return np.asarray(plane / plane.std())
 
 
@@ -99,7 +101,9 @@ def _with_noise(noise: Callable[[np.random.Generator, tuple[int, ...]], Plane]) 
 
 
 def upsampling_grid(period: int, strength: float) -> Model:
-    """How a transposed convolution of stride `period` and kernel `period + 1` overlaps itself: uneven gain, periodic."""
+    """How a transposed convolution of stride `period` and kernel `period + 1` overlaps itself: uneven gain,
+    periodic.
+    """
     overlap = np.where(np.arange(SIDE) % period == 0, 2.0, 1.0)
     pattern = np.outer(overlap, overlap)
     return _processed(lambda luma: luma * (1 + strength * (pattern / pattern.mean() - 1)))
@@ -133,39 +137,44 @@ def block_quantised(luma: Plane, step: float = 4.0, offset: int = 4) -> Plane:
 
 def _interpolated(rng: np.random.Generator, shape: tuple[int, ...]) -> Plane:
     """White noise at half the resolution, upsampled bilinearly: neighbours are correlated, in period 2."""
-    noise = scipy.ndimage.zoom(rng.standard_normal((shape[0] // 2, shape[1] // 2)), 2, order=1)
-    return np.asarray(noise / noise.std())
+    noise = rng.standard_normal((shape[0] // 2 + 1, shape[1] // 2 + 1))
+    for axis in (0, 1):
+        between = scipy.ndimage.uniform_filter1d(noise, 2, axis=axis)
+        noise = np.stack([noise, between], axis=axis + 1).reshape(
+            [n * (1 + (i == axis)) for i, n in enumerate(noise.shape)]
+        )
+    return np.asarray(noise[: shape[0], : shape[1]] / noise.std())
 
 
 def _echo(rng: np.random.Generator, shape: tuple[int, ...]) -> Plane:
-    """White noise that repeats itself 16 pixels to the right: within any window of 16 columns it is plain white noise."""
-    noise = rng.standard_normal((shape[0], shape[1] + 16))
-    return np.asarray((noise[:, 16:] + noise[:, :-16]) / np.sqrt(2))
+    """White noise that repeats itself after 16 pixels: within any window of 16x16 it is plain white noise."""
+    noise = rng.standard_normal((shape[0] + 16, shape[1] + 16))
+    return np.asarray((noise[16:, 16:] + noise[:-16, 16:] + noise[16:, :-16] + noise[:-16, :-16]) / 2)
 
 
 def _sparse(rng: np.random.Generator, shape: tuple[int, ...]) -> Plane:
-    """White noise, and so of the same spectrum, that sits in one pixel of eight."""
-    return np.where(rng.random(shape) < 1 / 8, rng.normal(0, np.sqrt(8), shape), 0)
+    """White noise, and so of the same spectrum, that sits in one pixel of sixteen."""
+    return np.where(rng.random(shape) < 1 / 16, rng.normal(0, 4, shape), 0)
 
 
 def even_levels(s: Scene, rng: np.random.Generator) -> Pixels:
     """Luma in even levels only.
 
-    Rounding to steps of 2 instead of 1 adds 3/12 to the variance of noise that is white already (grain is as large as the
-    step, so that the error is independent of it to one part in 10^8); that much less grain goes in.
+    Rounding to steps of 2 instead of 1 adds 3/12 to the variance of noise that is white already (grain is as large as
+    the step, so that the error is independent of it to one part in 10^8); that much less grain goes in.
     """
     noise = rng.normal(0, np.sqrt(GRAIN**2 - 0.25), s.luma.shape)
     return render(2 * np.rint((s.luma + noise) / 2), s.cb, s.cr)
 
 
 def contrast(s: Scene, rng: np.random.Generator) -> Pixels:
-    """Everything in luma, noise as well as scene, 1.25 times as far from mid-grey."""
-    return render(128 + 1.25 * (s.luma - 128 + grain(rng, s.luma)), s.cb, s.cr)
+    """Everything in luma, noise as well as scene, 1.3 times as far from mid-grey."""
+    return render(128 + 1.3 * (s.luma - 128 + grain(rng, s.luma)), s.cb, s.cr)
 
 
 def palette(s: Scene, rng: np.random.Generator) -> Pixels:
     """A warmer palette: R - Y and B - Y are moved by whole levels, and luma stays as it is to the bit."""
-    return plain(replace(s, cb=s.cb - 8 / 1.772, cr=s.cr + 8 / 1.402), rng)
+    return plain(replace(s, cb=s.cb - 14 / 1.772, cr=s.cr + 14 / 1.402), rng)
 
 
 def saturation(s: Scene, rng: np.random.Generator) -> Pixels:
@@ -176,7 +185,7 @@ def saturation(s: Scene, rng: np.random.Generator) -> Pixels:
 def chroma_noise(s: Scene, rng: np.random.Generator) -> Pixels:
     """White noise in chroma; luma stays as it is to the bit."""
     luma = s.luma + grain(rng, s.luma)
-    return render(luma, s.cb + rng.normal(0, 1, luma.shape), s.cr + rng.normal(0, 1, luma.shape))
+    return render(luma, s.cb + rng.normal(0, 2.5, luma.shape), s.cr + rng.normal(0, 2.5, luma.shape))
 
 
 def _highlights(level: int) -> Model:
@@ -192,17 +201,18 @@ def _highlights(level: int) -> Model:
 
 
 def composition(s: Scene, rng: np.random.Generator) -> Pixels:
-    """A bright centre and dark corners: at its steepest 0.2 of a level a pixel, far below the grain."""
+    """A bright centre and dark corners: at its steepest 0.7 of a level a pixel, well below the grain."""
     y, x = (np.linspace(-1, 1, n) for n in s.luma.shape)
     bump = np.exp(-2 * (y[:, None] ** 2 + x[None] ** 2))
-    return plain(replace(s, luma=s.luma + 28 * (bump - bump.mean())), rng)
+    return plain(replace(s, luma=s.luma + 56 * (bump - bump.mean())), rng)
 
 
 MODELS: dict[str, Model] = {
     "plain": plain,
-    "grid-2": upsampling_grid(2, 0.008),
-    "grid-4": upsampling_grid(4, 0.008),
-    "grid-8": upsampling_grid(8, 0.008),
+    "control": plain,
+    "grid-2": upsampling_grid(2, 0.012),
+    "grid-4": upsampling_grid(4, 0.012),
+    "grid-8": upsampling_grid(8, 0.012),
     "slope": _processed(slope),
     "sharpened": _processed(sharpened),
     "blurred": _processed(blurred),
@@ -221,26 +231,23 @@ MODELS: dict[str, Model] = {
 }
 
 
+BASELINES = {"highlights-255": "highlights-250"}
+"""Models that are told apart from another one than the plain one."""
+
+
 @cache
 def _scenes(first: int) -> tuple[Scene, ...]:
     return tuple(scene(first + i) for i in range(2 * COUNT))
 
 
-def make(model: str, paired: bool = False) -> list[Planes]:
-    """2 * COUNT pictures of a model: of content of its own, or, if `paired`, of the plain model's content and grain."""
-    scenes = _scenes(0 if paired or model in ("plain", "highlights-250") else 1000)
-    return _make(model, paired, scenes)
+@cache
+def pictures(model: str) -> tuple[Planes, ...]:
+    """2 * COUNT pictures of a model; those that are told apart never share a scene."""
+    scenes = _scenes(0 if model == "plain" or model in BASELINES.values() else 1000)
+    return tuple(Planes(MODELS[model](s, np.random.default_rng([*model.encode(), i]))) for i, s in enumerate(scenes))
 
 
-def _make(model: str, paired: bool, scenes: tuple[Scene, ...]) -> list[Planes]:
-    key = (model, paired)
-    if key not in _PICTURES:
-        name = "plain" if paired else model
-        seeds = [[*name.encode(), i] for i in range(len(scenes))]
-        _PICTURES[key] = [
-            Planes(MODELS[model](s, np.random.default_rng(seed))) for s, seed in zip(scenes, seeds, strict=True)
-        ]
-    return _PICTURES[key]
-
-
-_PICTURES: dict[tuple[str, bool], list[Planes]] = {}
+def pair(model: str, index: int) -> tuple[Planes, Planes]:
+    """One scene with one grain as the plain model renders it, and as `model` does."""
+    s = _scenes(0)[index]
+    return Planes(plain(s, np.random.default_rng(index))), Planes(MODELS[model](s, np.random.default_rng(index)))

@@ -34,8 +34,8 @@ TILES_PER_SIDE = 12
 def tile_starts(length: int) -> list[int]:
     """Return where tiles start along a side of `length` pixels: one, or an even number, evenly spread.
 
-    Starts lie on multiples of 16 pixels, so that a tile keeps the phase of an 8-pixel block grid, of a chroma grid under
-    4:2:0 subsampling (16 pixels) and of the 8- or 16-pixel cell of a latent decoder.
+    Starts lie on multiples of 16 pixels, so that a tile keeps the phase of an 8-pixel block grid, of a chroma grid
+    under 4:2:0 subsampling (16 pixels) and of the 8- or 16-pixel cell of a latent decoder.
 
     >>> tile_starts(64), tile_starts(300)
     ([0], [0, 64, 144, 224])
@@ -164,7 +164,7 @@ def second_order_residual(planes: Float) -> Float:
 
 
 def second_order_gain(size: int) -> Float:
-    """Squared gain of :func:`second_order_residual` at the folded frequencies of `size` points, shape (size/2+1,) * 2."""
+    """Squared gain of :func:`second_order_residual` at the folded frequencies of `size` points, a square array."""
     gain = 1 - np.cos(2 * np.pi * np.fft.rfftfreq(size))
     return np.asarray(np.outer(gain, gain) ** 2, dtype=np.float32)
 

@@ -1,12 +1,14 @@
 """Autocorrelation of the high-pass residual: at which distances noise repeats itself.
 
-Interpolation correlates neighbouring samples with a period; a decoder that upsamples by 8 or 16 repeats its own residual
-at those lags. The correlation is taken from averaged power spectra (Wiener-Khinchin), which the spectrum family needs too.
+Interpolation correlates neighbouring samples with a period; a decoder that upsamples by 8 or 16 repeats its own
+residual at those lags. The correlation is taken from averaged power spectra (Wiener-Khinchin), which the spectrum
+family needs too.
 
 References
 ----------
 A. Popescu, H. Farid, "Exposing digital forgeries by detecting traces of resampling", IEEE TSP 53(2), 2005.
-R. Corvi et al., "Intriguing properties of synthetic images", CVPR workshops 2023, section 3 (autocorrelation of residuals).
+R. Corvi et al., "Intriguing properties of synthetic images", CVPR workshops 2023, section 3 (autocorrelation of
+residuals).
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Statistics of 8x8 block DCT coefficients, on the grid of JPEG and half a block away from it.
 
-On the grid, the coefficients tell what a codec kept, and how a generator distributed energy over the 64 patterns. Half a
-block off the grid, the same statistics are free of the last codec's quantisation steps, so that what remains is the
+On the grid, the coefficients tell what a codec kept, and how a generator distributed energy over the 64 patterns. Half
+a block off the grid, the same statistics are free of the last codec's quantisation steps, so that what remains is the
 generator's. (All offsets of the grid were tried on the gallery: these two carry nearly all that the 64 do.)
 
 References
 ----------
-J. Frank et al., "Leveraging frequency analysis for deep fake image recognition", ICML 2020 (DCT statistics of generators).
-T. Pevny, J. Fridrich, "Merging Markov and DCT features for multi-class JPEG steganalysis", SPIE 2007 (calibration by a shifted grid).
+J. Frank et al., "Leveraging frequency analysis for deep fake image recognition", ICML 2020 (DCT statistics of
+generators). T. Pevny, J. Fridrich, "Merging Markov and DCT features for multi-class JPEG steganalysis", SPIE 2007
+(calibration by a shifted grid).
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def coefficient_statistics(
     ndarray, shape (regions, (2 + len(thresholds)) * 63)
         Log mean magnitude, log mean square, and the shares of magnitudes below each of the thresholds.
     """
-    planes, blocks, patterns = coefficients.shape
+    _, blocks, patterns = coefficients.shape
     magnitude = np.abs(coefficients)
     by_region = magnitude.reshape(regions, -1, patterns)
     mean = by_region.mean(axis=1)
@@ -88,6 +89,8 @@ def block_dct(planes: Planes) -> NDArray[np.float32]:
         coefficient_statistics(block_coefficients(planes.luma, offset=BLOCK // 2), regions),
     ]
     # Of chroma no shares: it is mostly zero after a codec, and they would say just that.
-    for chroma in (planes.blue_half, planes.red_half):
-        parts.append(coefficient_statistics(block_coefficients(chroma), regions, thresholds=()))
+    parts += [
+        coefficient_statistics(block_coefficients(chroma), regions, thresholds=())
+        for chroma in (planes.blue_half, planes.red_half)
+    ]
     return np.concatenate(parts, axis=1)

@@ -2,7 +2,8 @@
 
 References
 ----------
-S. McCloskey, M. Albright, "Detecting GAN-generated imagery using saturation cues", ICIP 2019 (saturated and dark pixels).
+S. McCloskey, M. Albright, "Detecting GAN-generated imagery using saturation cues", ICIP 2019 (saturated and dark
+pixels).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from morelli.encoders.forensic._planes import Float, Planes
 from morelli.encoders.forensic._registry import register_family
 
 CHROMA_CELL = 15
-"""Side, in chroma levels, of the cells of the joint chroma histogram; 8x8 cells cover -60..60, the rest falls into the border."""
+"""Side, in chroma levels, of the cells of the joint chroma histogram; 8x8 cells cover -60..60, the rest falls into the
+border.
+"""
 
 
 @register_family(
@@ -55,10 +58,10 @@ def colour(planes: Planes) -> NDArray[np.float32]:
 
 
 def _histograms(values: Float, low: float, high: float, bins: int) -> NDArray[np.float64]:
-    """Square roots of the shares of `values` (regions, n) in equal bins; what lies outside goes to the first or last."""
+    """Square roots of the shares of `values` (regions, n) in equal bins; outliers go to the first or last."""
     return _shares(np.clip((values - low) * (bins / (high - low)), 0, bins - 1).astype(np.intp), bins)
 
 
 def _shares(index: NDArray[np.intp], bins: int) -> NDArray[np.float64]:
     counts = np.stack([np.bincount(region, minlength=bins) for region in index])
-    return np.sqrt(counts / index.shape[1])
+    return np.asarray(np.sqrt(counts / index.shape[1]))

@@ -1,11 +1,13 @@
 """Layout: where light, colour and detail lie in the frame.
 
-The weakest of the families on purpose: it sees the picture as a thumbnail, and so mostly its content. It is kept because a
-model's habits of composition (centred subject, vignette, empty border) are the one trace that survives every codec.
+The weakest of the families on purpose: it sees the picture as a thumbnail, and so mostly its content. It is kept
+because a model's habits of composition (centred subject, vignette, empty border) are the one trace that survives every
+codec.
 
 References
 ----------
-A. Oliva, A. Torralba, "Modeling the shape of the scene: a holistic representation of the spatial envelope", IJCV 42(3), 2001.
+A. Oliva, A. Torralba, "Modeling the shape of the scene: a holistic representation of the spatial envelope", IJCV 42(3),
+2001.
 """
 
 from __future__ import annotations

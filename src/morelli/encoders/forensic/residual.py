@@ -1,8 +1,8 @@
 """Residual co-occurrences: which small differences follow one another in what a high-pass filter leaves.
 
-Steganalysis found that the joint histogram of a few neighbouring, quantised, truncated high-pass residuals describes the
-processing of an image better than any single statistic (the spatial rich model, "SRM"). Cozzolino and Verdoliva carried
-it over to image forensics. A generator's last layers and its decoder leave their own local texture there.
+Steganalysis found that the joint histogram of a few neighbouring, quantised, truncated high-pass residuals describes
+the processing of an image better than any single statistic (the spatial rich model, "SRM"). Cozzolino and Verdoliva
+carried it over to image forensics. A generator's last layers and its decoder leave their own local texture there.
 
 References
 ----------
@@ -37,7 +37,7 @@ KINDS = ("difference-1", "difference-1-across", "difference-2", "difference-2-ac
 
 @cache
 def _symmetry_classes() -> tuple[int, NDArray[np.intp]]:
-    """Number of classes, and the class of each co-occurrence, under reversal and change of sign (SRM, section II-C)."""
+    """Return how many classes reversal and change of sign leave, and the class of each run (SRM, section II-C)."""
     digits = np.indices((LEVELS,) * ORDER).reshape(ORDER, -1)
     weights = LEVELS ** np.arange(ORDER - 1, -1, -1)
     mirrored = LEVELS - 1 - digits
@@ -47,7 +47,7 @@ def _symmetry_classes() -> tuple[int, NDArray[np.intp]]:
 
 
 def _along(codes: NDArray[np.uint8], axis: int) -> NDArray[np.uint8]:
-    """Number every run of ORDER neighbouring codes along `axis` (1 or 2) of a (n, height, width) array."""
+    """Give a number to every run of ORDER neighbouring codes along `axis` (1 or 2) of a (n, height, width) array."""
     count = codes.shape[axis] - ORDER + 1
     index = _window(codes, axis, 0, count).copy()
     for start in range(1, ORDER):
@@ -71,11 +71,13 @@ def _histogram(regions: int, horizontal: NDArray[np.uint8], vertical: NDArray[np
     pairs = horizontal[:, :height, :width] * np.uint16(bins)
     pairs += vertical[:, :height, :width]
     tables = (np.bincount(region, minlength=bins * bins) for region in pairs.reshape(regions, -1))
-    counts = np.stack([table.reshape(bins, bins).sum(axis=0) + table.reshape(bins, bins).sum(axis=1) for table in tables])
+    counts = np.stack(
+        [table.reshape(bins, bins).sum(axis=0) + table.reshape(bins, bins).sum(axis=1) for table in tables]
+    )
     classes, members = _symmetry_classes()
     merged = np.zeros((regions, classes))
     np.add.at(merged.T, members, counts.T)
-    return np.sqrt(merged / merged.sum(axis=1, keepdims=True))
+    return np.asarray(np.sqrt(merged / merged.sum(axis=1, keepdims=True)))
 
 
 def _quantise(residual: NDArray[np.int16], step: int) -> NDArray[np.uint8]:
@@ -146,4 +148,4 @@ def residual(planes: Planes) -> NDArray[np.float32]:
 
 def _fixed_point(planes: Float) -> NDArray[np.int16]:
     """Round to 1/SCALE of a grey level: in 16 bits the arithmetic is exact and several times as fast as in floats."""
-    return np.rint(planes * np.float32(SCALE)).astype(np.int16)
+    return np.asarray(np.rint(planes * np.float32(SCALE)), dtype=np.int16)

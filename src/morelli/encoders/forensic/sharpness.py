@@ -19,7 +19,9 @@ from morelli.encoders.forensic._registry import register_family
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.97, 0.995)
 SAMPLES = 2048
-"""Magnitudes per region and octave that quantiles are read from; a fixed stride, so that the result is a function of the pixels."""
+"""Magnitudes per region and octave that quantiles are read from; a fixed stride, so that the result is a function of
+the pixels.
+"""
 
 
 def contrast_profile(planes: Float, regions: int = 1) -> NDArray[np.float32]:

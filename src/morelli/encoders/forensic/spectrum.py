@@ -1,7 +1,7 @@
 """Power spectra: the slope of the whole, the shape in two dimensions, and the peaks that upsampling leaves.
 
-Transposed convolutions and nearest-neighbour upsampling leave periodic patterns, peaks at multiples of 1/2, 1/4, 1/8 ...
-of the sampling rate, and generators differ in how well they follow the decay of natural images at high frequency.
+Transposed convolutions and nearest-neighbour upsampling leave periodic patterns, peaks at multiples of 1/2, 1/4, 1/8
+... of the sampling rate, and generators differ in how well they follow the decay of natural images at high frequency.
 
 References
 ----------
@@ -35,11 +35,11 @@ def _rings(size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     return ring, np.maximum(np.bincount(ring, minlength=RINGS), 1).astype(np.float64)
 
 
-def radial_profile(power: Float) -> NDArray[np.float64]:
+def radial_profile(power: Float) -> Float:
     """Log of mean power over rings of equal frequency; (n, m, m) folded power becomes (n, RINGS)."""
     ring, bins = _rings(2 * (power.shape[-1] - 1))
     sums = np.stack([np.bincount(ring, weights=folded.ravel(), minlength=RINGS) for folded in power])
-    return np.log(sums / bins + FLOOR)
+    return np.asarray(np.log(sums / bins + FLOOR), dtype=np.float32)
 
 
 def grid_peaks(log_power: Float) -> Float:
@@ -57,7 +57,8 @@ def grid_peaks(log_power: Float) -> Float:
     """
     padded = np.pad(log_power, ((0, 0), (2, 2), (2, 2)), mode="reflect")
     around = np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2))[:, ::4, ::4]
-    return (log_power[:, ::4, ::4] - np.median(around, axis=(3, 4))).reshape(len(log_power), -1)
+    prominence = log_power[:, ::4, ::4] - np.median(around, axis=(3, 4))
+    return np.asarray(prominence.reshape(len(log_power), -1), dtype=np.float32)
 
 
 @register_family(
