@@ -11,12 +11,11 @@ from sklearn.linear_model import LogisticRegression
 
 from morelli.attributors.calibration import (
     BiasCorrectedTemperature,
-    CalibratorChoice,
     LogitCalibrator,
     TemperatureCalibrator,
     calibrator_from_dict,
-    choose_calibrator,
 )
+from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
 from morelli.errors import NotEnoughDataError
 
 BOTH = [TemperatureCalibrator, BiasCorrectedTemperature]

@@ -11,13 +11,12 @@ from scipy.special import log_softmax, logsumexp
 from scipy.stats import entropy, multivariate_normal
 from sklearn.neighbors import NearestNeighbors
 
-from morelli.attributors.open_set import (
-    OpenSetModel,
-    ScoreCombiner,
+from morelli.attributors.leave_out import leave_classes_out
+from morelli.attributors.open_set import OpenSetModel, ScoreCombiner
+from morelli.attributors.strangeness import (
     energy_score,
     entropy_score,
     knn_score,
-    leave_classes_out,
     mahalanobis_score,
     max_logit_score,
     max_probability_score,

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from morelli.catalog import build_catalog, check_catalog, nuisance_floor, split_catalog
-from morelli.catalog._render import build_progress, render_catalog, render_floor, render_report, render_split
+from morelli.catalog._render import render_catalog, render_floor, render_report, render_split
 from morelli.errors import CatalogError
 
 
@@ -126,5 +126,3 @@ def test_renderings(messy):
     assert "model0/prompt0.png" in text_of(render_report(check_catalog(catalog)))
     split = split_catalog(catalog, folds=3)
     assert split.hash[:20] in text_of(render_split(split))
-    with build_progress(Console(quiet=True)) as progress:
-        build_catalog(messy, progress=progress)

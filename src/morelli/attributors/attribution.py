@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,6 @@ from morelli.encoders import Extraction, iter_extract
 from morelli.images import Limits
 
 __all__ = ["attribute", "decide"]
-
-BATCH = 64
-"""Images judged together: bounds memory, and keeps the order of the input."""
 
 SHOWN = 5
 """Candidates whose evidence a verdict lists, besides those in the prediction set."""
@@ -48,11 +46,11 @@ def attribute(
     Verdict
         One for each path; an image that cannot be judged gets an ``unreadable`` one with its error.
     """
-    extractions = iter_extract(
-        (Path(path) for path in paths), bundle.encoder, workers=workers, limits=limits or Limits()
-    )
-    while batch := list(islice(extractions, BATCH)):
-        yield from _judge_batch(bundle, batch)
+    limits = limits or Limits()
+    extractions = iter_extract(paths, bundle.encoder, workers=workers, limits=limits)
+    facts = {"name": bundle.name, "version": bundle.version, "id": bundle.id}
+    for extraction in extractions:
+        yield _judge(bundle, extraction, limits, facts)
 
 
 def decide(answers: Answers, open_set_level: float) -> list[str]:
@@ -62,27 +60,30 @@ def decide(answers: Answers, open_set_level: float) -> list[str]:
     return [str(word) for word in np.where(answers.open_set_p < open_set_level, "unknown", words)]
 
 
-def _judge_batch(bundle: Bundle, batch: list[Extraction]) -> list[Verdict]:
-    facts = {"name": bundle.name, "version": bundle.version, "id": bundle.id}
-    measured = [extraction for extraction in batch if extraction.encoded is not None]
-    judged: Iterator[Verdict] = iter(())
-    if measured:
-        rows = np.stack(
-            [np.concatenate(list(extraction.encoded.mean.values())) for extraction in measured if extraction.encoded]
-        )
-        judged = iter(_verdicts(bundle, measured, bundle.attributor.answer(rows), facts))
-    return [
-        next(judged)
-        if extraction.encoded is not None
-        else Verdict(
+def _judge(bundle: Bundle, extraction: Extraction, limits: Limits, facts: dict[str, str]) -> Verdict:
+    if extraction.encoded is None:
+        return Verdict(
             uri=extraction.path,
-            image_id=None if extraction.facts is None else extraction.facts.sha256,
+            image_id=_hash_of(extraction.path, limits) if extraction.facts is None else extraction.facts.sha256,
             decision="unreadable",
             bundle=facts,
             error=str(extraction.error),
         )
-        for extraction in batch
-    ]
+    # Each image by itself: in a product of matrices, the last digit of a row depends on the rows around it.
+    answers = bundle.attributor.answer(extraction.encoded.stack()[:1])
+    return next(_verdicts(bundle, [extraction], answers, facts))
+
+
+def _hash_of(path: str, limits: Limits) -> str | None:
+    """Return the sha256 of a file that holds no image; None where its bytes cannot be had or are too many."""
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > limits.max_bytes:
+            return None
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, ValueError):  # the verdict's error already says why; a ValueError is a zero byte in the path
+        return None
 
 
 def _verdicts(bundle: Bundle, measured: list[Extraction], answers: Answers, facts: dict[str, str]) -> Iterator[Verdict]:

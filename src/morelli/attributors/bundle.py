@@ -23,7 +23,7 @@ from morelli._files import atomic_path
 from morelli._version import __version__
 from morelli.attributors.fused import FusedAttributor
 from morelli.encoders import ForensicEncoder
-from morelli.errors import BundleError
+from morelli.errors import BundleError, MorelliError
 
 __all__ = ["BUNDLE_SUFFIX", "Bundle", "References"]
 
@@ -77,6 +77,8 @@ class Bundle:
         Sentences that belong beside every result.
     self_test : ndarray of float32
         The encoder's features of a fixed image, on the machine that fitted.
+    made_with : str
+        The Morelli that fitted.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Bundle:
     open_set_level: float
     notes: tuple[str, ...]
     self_test: NDArray[np.float32]
+    made_with: str = f"morelli {__version__}"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -135,9 +138,8 @@ class Bundle:
         from safetensors.numpy import save_file
 
         arrays, document = self._parts()
-        text = json.dumps({"id": self.id, **document}, sort_keys=True, ensure_ascii=False, allow_nan=False)
         with atomic_path(path) as temporary:
-            save_file(arrays, temporary, metadata={_KEY: text})
+            save_file(arrays, temporary, metadata={_KEY: _canonical({"id": self.id, **document})})
         return Path(path)
 
     @classmethod
@@ -161,9 +163,14 @@ class Bundle:
             raise BundleError(f"{path}: the content does not match its own hash; the file was damaged or edited.")
         try:
             bundle = cls._rebuild(arrays, document)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            bundle._check_encoder(str(path), document["encoder"]["recipe_hash"])
+            # What was read says again what the file says: nothing was left over, misread or of another shape.
+            if bundle.id != claimed:
+                raise ValueError("it holds more than a bundle does, or values of the wrong type")
+        except BundleError:
+            raise
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, MorelliError) as error:
             raise BundleError(f"{path}: the bundle is not complete ({type(error).__name__}: {error}).") from error
-        bundle._check_encoder(str(path), document["encoder"]["recipe_hash"])
         return bundle
 
     def _check_encoder(self, path: str, recipe_hash: str) -> None:
@@ -187,7 +194,7 @@ class Bundle:
         arrays["self_test"] = np.ascontiguousarray(self.self_test)
         document = {
             "schema_version": SCHEMA_VERSION,
-            "made_with": f"morelli {__version__}",
+            "made_with": self.made_with,
             "name": self.name,
             "version": self.version,
             "label": self.label,
@@ -227,16 +234,24 @@ class Bundle:
             open_set_level=float(document["open_set_level"]),
             notes=tuple(document["notes"]),
             self_test=np.asarray(arrays["self_test"]),
+            made_with=document["made_with"],
         )
 
 
 def _content_hash(arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
+    digest = hashlib.sha256(_canonical(document).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()[:16]
+
+
+def _canonical(document: Mapping[str, Any]) -> str:
+    """Return the one JSON text of a document; ValueError for NaN and infinity, which JSON does not have."""
+    text = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    # Half a surrogate pair (from a file name that is not UTF-8) becomes the escape that JSON has for it.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -250,14 +265,23 @@ def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(_KEY)
             arrays = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # the last two: foreign dtypes
         raise BundleError(f"{path}: not a Morelli bundle, or cut off ({error}).") from error
     if text is None:
         raise BundleError(f"{path}: a safetensors file, but not a Morelli bundle.")
     try:
         document = json.loads(text)
-    except ValueError as error:
+        # Any other spelling of the same values is not ours: no byte may change without notice.
+        canonical = isinstance(document, dict) and _canonical(document) == text and _is_padded_plainly(path)
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: the bundle's description is damaged ({error}).") from error
-    if not isinstance(document, dict):
-        raise BundleError(f"{path}: the bundle's description is damaged.")
+    if not canonical:
+        raise BundleError(f"{path}: the bundle's description is damaged or was edited.")
     return arrays, document
+
+
+def _is_padded_plainly(path: Path) -> bool:
+    """Say whether only spaces fill the header up: the library skips any white space, and the hash does not see it."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        return stream.read(length).rstrip(b" ").endswith(b"}")

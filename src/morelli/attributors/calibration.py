@@ -26,23 +26,19 @@ from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq, minimize
 from scipy.special import log_softmax
 
+from morelli.attributors._checks import FloatArray, IntArray, check_labels, check_logits
 from morelli.errors import NotEnoughDataError
 
 __all__ = [
     "BiasCorrectedTemperature",
-    "CalibratorChoice",
     "LogitCalibrator",
     "TemperatureCalibrator",
     "calibrator_from_dict",
-    "choose_calibrator",
 ]
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 # The inverse temperature is searched within these bounds, in units of 1 / (median range of a row of logits). At the
 # lower end every probability is within 0.1% of uniform; at the upper end classes are 1000 nats apart.
@@ -237,165 +233,12 @@ class BiasCorrectedTemperature(_SoftmaxCalibrator):
         return problem.solve_biased(self.ridge)
 
 
-@dataclass(frozen=True)
-class CalibratorChoice:
-    """Which calibrator was chosen, on what evidence.
-
-    Attributes
-    ----------
-    calibrator : TemperatureCalibrator or BiasCorrectedTemperature
-        The chosen one, fitted on all the data.
-    name : str
-        Its name.
-    reason : str
-        One sentence for a reader.
-    nll : dict of str to float
-        Cross-validated mean negative log-likelihood (nats, held-out groups) by calibrator; empty if not validated.
-    gain, standard_error : float or None
-        Temperature's NLL minus bias-corrected's, and the standard error of that difference between groups.
-    n_splits, n_groups, seed : int
-        How it was cross-validated; ``n_splits`` is 0 if it was not.
-    """
-
-    calibrator: TemperatureCalibrator | BiasCorrectedTemperature
-    name: str
-    reason: str
-    nll: dict[str, float]
-    gain: float | None
-    standard_error: float | None
-    n_splits: int
-    n_groups: int
-    seed: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON-able values."""
-        return {**self.__dict__, "nll": dict(self.nll), "calibrator": self.calibrator.to_dict()}
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild from `to_dict`."""
-        return cls(**{**state, "nll": dict(state["nll"]), "calibrator": calibrator_from_dict(state["calibrator"])})
-
-
 def calibrator_from_dict(state: Mapping[str, Any]) -> TemperatureCalibrator | BiasCorrectedTemperature:
     """Rebuild either calibrator from its `to_dict`; ValueError if its name is not known."""
     for cls in (TemperatureCalibrator, BiasCorrectedTemperature):
         if state.get("name") == cls.name:
             return cls.from_dict(state)
     raise ValueError(f"unknown calibrator {state.get('name')!r}: this version of Morelli cannot read it")
-
-
-def choose_calibrator(
-    logits: ArrayLike,
-    y: ArrayLike,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
-    *,
-    n_splits: int = 5,
-    class_balanced: bool = True,
-    ridge: float = 1.0,
-) -> CalibratorChoice:
-    """Choose between one temperature and temperature with class biases by grouped cross-validation.
-
-    The biases are taken only if they lower the held-out negative log-likelihood by more than one standard error of
-    the paired difference between groups (the one-standard-error rule: Breiman et al. 1984, section 3.4.3), because
-    the simpler model is the better guess when the data cannot tell.
-
-    Parameters
-    ----------
-    logits : array-like, shape (n, K)
-        Out-of-fold logits.
-    y : array-like of int, shape (n,)
-    groups : array-like, shape (n,), optional
-        Images of one group (prompt) are held out together. None: every image is its own group.
-    seed : int, default 0
-        Deals the groups to folds.
-    n_splits : int, default 5
-        Folds, at most one per group.
-    class_balanced, ridge
-        As in the calibrators; class weights apply to the held-out score too.
-
-    Returns
-    -------
-    CalibratorChoice
-
-    Raises
-    ------
-    NotEnoughDataError, ValueError
-        As `TemperatureCalibrator.fit`.
-    """
-    z = check_logits(logits)
-    labels = check_labels(y, z.shape[1], len(z))
-    ids, n_groups = check_groups(groups, len(z))
-    simple = TemperatureCalibrator(class_balanced=class_balanced)
-    biased = BiasCorrectedTemperature(ridge=ridge, class_balanced=class_balanced)
-    simple.fit(z, labels)  # also the check that there is enough to fit at all
-    if n_splits < 2:
-        raise ValueError(f"n_splits must be at least 2, not {n_splits}")
-    folds = min(n_splits, n_groups)
-    fold = np.empty(n_groups, dtype=np.int64)
-    fold[np.random.default_rng(seed).permutation(n_groups)] = np.arange(n_groups) % folds
-    held_in = [fold[ids] != i for i in range(folds)]
-    if folds < 2 or any(len(np.unique(labels[part])) < 2 for part in held_in):
-        reason = "temperature only: too few groups to cross-validate class biases"
-        return CalibratorChoice(simple, simple.name, reason, {}, None, None, 0, n_groups, seed)
-
-    models: tuple[LogitCalibrator, ...] = (simple, biased)
-    losses = np.empty((2, len(z)))
-    for part in held_in:
-        for row, model in enumerate(models):
-            log_p = model.fit(z[part], labels[part]).transform(z[~part])
-            losses[row, ~part] = -np.take_along_axis(log_p, labels[~part, None], axis=1)[:, 0]
-    weights, _ = _weights(labels, z.shape[1], None, class_balanced)
-    nll = {model.name: float(weights @ row) for model, row in zip(models, losses, strict=True)}
-    difference = losses[0] - losses[1]
-    gain = float(weights @ difference)
-    between = np.bincount(ids, weights * (difference - gain), minlength=n_groups)
-    error = float(np.sqrt(n_groups / (n_groups - 1) * np.sum(between**2)))
-    chosen: TemperatureCalibrator | BiasCorrectedTemperature = biased if gain > error else simple
-    reason = (
-        f"{chosen.name}: class biases change the held-out loss by {-gain:+.4f} nats "
-        f"(standard error {error:.4f}, {n_groups} groups, {folds} folds)"
-    )
-    chosen.fit(z, labels)
-    return CalibratorChoice(chosen, chosen.name, reason, nll, gain, error, folds, n_groups, seed)
-
-
-def check_logits(logits: ArrayLike, n_classes: int | None = None) -> FloatArray:
-    """Return logits as a finite float matrix (n, K), or raise."""
-    z = np.asarray(logits, dtype=np.float64)
-    if z.ndim != 2:
-        raise ValueError(f"logits must be a matrix (images, classes), not of shape {z.shape}")
-    if n_classes is not None and z.shape[1] != n_classes:
-        raise ValueError(f"logits have {z.shape[1]} classes, the calibrator was fitted on {n_classes}")
-    if not np.isfinite(z).all():
-        bad = int((~np.isfinite(z).all(axis=1)).sum())
-        raise ValueError(f"logits of {bad} of {len(z)} images are NaN or infinite: leave those images out")
-    return z
-
-
-def check_labels(y: ArrayLike, n_classes: int | None, n: int, name: str = "y") -> IntArray:
-    """Return labels as class indices (n,) in 0 .. K - 1 (K unlimited for None), or raise."""
-    labels = np.asarray(y)
-    if labels.shape != (n,):
-        raise ValueError(f"{name} must have one class index per image, shape ({n},), not {labels.shape}")
-    if n and not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{name} must hold class indices (integers), not {labels.dtype}")
-    if n and (labels.min() < 0 or (n_classes is not None and labels.max() >= n_classes)):
-        allowed = "0 or more" if n_classes is None else f"in 0..{n_classes - 1}"
-        raise ValueError(f"{name} must be {allowed}, found {labels.min()}..{labels.max()}")
-    return labels.astype(np.int64)
-
-
-def check_groups(groups: ArrayLike | None, n: int) -> tuple[IntArray, int]:
-    """Return groups numbered from 0, shape (n,), and how many there are; None is one group per image."""
-    if groups is None:
-        return np.arange(n), n
-    ids = np.asarray(groups)
-    if ids.shape != (n,):
-        raise ValueError(f"groups must have one entry per image, shape ({n},), not {ids.shape}")
-    unique, inverse = np.unique(ids, return_inverse=True)
-    return inverse.astype(np.int64), len(unique)
 
 
 @dataclass(frozen=True)
@@ -422,7 +265,7 @@ class _Problem:
         z = check_logits(logits)
         k = z.shape[1]
         labels = check_labels(y, k, len(z))
-        w, effective = _weights(labels, k, weights, balanced)
+        w, effective = class_weights(labels, k, weights, balanced)
         z, labels, w = z[w > 0], labels[w > 0], w[w > 0]
         spread = np.ptp(z, axis=1)
         # Median, not mean: one image with absurd logits must not move the bounds of the search.
@@ -503,7 +346,9 @@ class _Problem:
         return beta, np.asarray(best.x[1:], dtype=np.float64), informative and beta in (_LOWEST, self.highest)
 
 
-def _weights(labels: IntArray, n_classes: int, weights: ArrayLike | None, balanced: bool) -> tuple[FloatArray, float]:
+def class_weights(
+    labels: IntArray, n_classes: int, weights: ArrayLike | None, balanced: bool
+) -> tuple[FloatArray, float]:
     """Return weights that sum to one and Kish's effective sample size, (sum w)^2 / sum w^2."""
     w = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
     if w.shape != labels.shape:

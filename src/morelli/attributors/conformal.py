@@ -31,7 +31,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from morelli.attributors.calibration import check_groups, check_labels
+from morelli.attributors._checks import check_groups, check_labels
 from morelli.errors import NotEnoughDataError
 
 __all__ = ["SplitConformal", "aps_scores", "conformal_quantile", "lac_scores"]

@@ -58,7 +58,7 @@ class Discriminant:
 
     def check(self, n_features: int, n_classes: int) -> None:
         """Raise ValueError unless all arrays are numbers of the right shape (for what was read from a file)."""
-        r = self.projection.shape[-1]
+        r = self.projection.shape[-1] if self.projection.ndim else 0
         shapes = {
             **dict.fromkeys(("centre", "scale", "origin"), (n_features,)),
             "projection": (n_features, r),
@@ -72,6 +72,8 @@ class Discriminant:
             # An infinite scale is how a feature without variation is switched off.
             if np.isnan(array).any() or (name != "scale" and not np.isfinite(array).all()):
                 raise ValueError(f"{name} is not finite")
+            if name in ("scale", "variance") and not (array > 0).all():
+                raise ValueError(f"{name} is not positive")
 
     def _standardise(self, X: NDArray[np.floating]) -> Float:
         return np.clip((X - self.centre) / self.scale, -CLIP, CLIP) - self.origin
@@ -131,14 +133,15 @@ def fit_discriminant(
 
     spread = (Z - means[y]) / np.sqrt(max(1.0, len(y) - present.sum()))
     trace = float((spread**2).sum())
-    if within is not None and len(within) and trace > 0:
+    if within is not None and len(within) and trace > 1e-9 * Z.shape[1]:
         regions = np.clip(within / scale, -3 * CLIP, 3 * CLIP)
         total = float((regions**2).sum())
         if total > 0:
             spread = np.concatenate(
                 [np.sqrt(1 - within_share) * spread, np.sqrt(within_share * trace / total) * regions]
             )
-    ridge = shrinkage * max(trace, 1e-12) / Z.shape[1]
+    # Where no class has two different images, nothing is known of the spread: the features' own is taken, which is 1.
+    ridge = shrinkage * trace / Z.shape[1] if trace > 1e-9 * Z.shape[1] else 1.0
     solved = _solve_low_rank(np.sqrt(1 - shrinkage) * spread, ridge, offsets.T)
 
     # Directions between the class means in which they differ most, in units of the covariance.

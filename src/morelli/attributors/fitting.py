@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,17 +64,20 @@ def fit_bundle(
         No readable reference, one class, or a class with too few images.
     """
     encoder = ForensicEncoder()
-    features = extract(catalog, encoder, cache=cache, workers=workers, progress=progress)
-    labels = catalog.column(label)
-    usable = features.ok & np.array([value is not None for value in labels], dtype=bool)
-    if not usable.any():
-        reasons = [error for error in features.error if error is not None]
-        why = f" The first error: {reasons[0]}" if reasons else f' No row has a value in the column "{label}".'
-        raise NotEnoughDataError(f"None of the {len(catalog)} references can be used.{why}")
-    references = catalog.filter(usable)
-    attributor, notes = fit_attributor(references, features.take(usable), label=label, level=level, seed=seed)
+    labelled = catalog.filter(catalog.codes(label)[0] >= 0)
+    if not len(labelled):
+        raise NotEnoughDataError(
+            f'None of the {len(catalog)} references can be used: no row has a value in the column "{label}".'
+        )
+    features = extract(labelled, encoder, cache=cache, workers=workers, progress=progress)
+    if not features.ok.any():
+        raise NotEnoughDataError(
+            f"None of the {len(catalog)} references can be used. The first error: {features.error[0]}"
+        )
+    references = labelled.filter(features.ok)
+    attributor, notes = fit_attributor(references, features.take(features.ok), label=label, level=level, seed=seed)
     lineages, lineage_notes = lineages_of(references, label, [str(c) for c in attributor.classes_])
-    failed = int((~usable).sum())
+    failed = len(catalog) - len(references)
     if failed:
         notes.append(f"{failed} of {len(catalog)} references could not be used.")
     return Bundle(
@@ -121,20 +125,20 @@ def fit_attributor(
     attributor = FusedAttributor(dict(features.blocks), level=level, random_state=seed)
     attributor.fit(
         features.X,
-        references.column(label).astype(str),
+        _labels(references, label).astype(str),
         groups.ids,
         within=features.within,
         n_contrasts=features.n_contrasts,
     )
-    notes = list(attributor.training_.notes)
     if not groups.leak_free:
-        notes.append(groups.note)
-    return attributor, notes
+        training = attributor.training_
+        attributor.training_ = replace(training, leak_free=False, notes=(*training.notes, groups.note))
+    return attributor, list(attributor.training_.notes)
 
 
 def lineages_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[tuple[str | None, ...], list[str]]:
     """Return the lineage of each class, and a note for each class whose rows disagree (the most frequent is taken)."""
-    labels, lineages = catalog.column(label), catalog.column("lineage")
+    labels, lineages = _labels(catalog, label), catalog.column("lineage")
     notes, result = [], []
     for name in classes:
         values, counts = _counted(lineages[labels == name])
@@ -147,6 +151,12 @@ def lineages_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[tuple
 def prompt_hash(prompt_id: str) -> str:
     """Return 16 hexadecimal digits that tell prompts apart without giving them away."""
     return hashlib.sha256(prompt_id.encode()).hexdigest()[:16]
+
+
+def _labels(catalog: Catalog, label: str) -> NDArray[np.object_]:
+    """Return a column of any type as text, None where it is null; shape (n,)."""
+    codes, values = catalog.codes(label)
+    return np.array([*(str(value) for value in values), None], dtype=object)[codes]
 
 
 def _counted(values: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:

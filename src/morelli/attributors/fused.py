@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from morelli.attributors.calibration import CalibratorChoice, choose_calibrator
+from morelli.attributors._judging import Judged, Spread, judge
+from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.discriminant import Discriminant, fit_discriminant
 from morelli.attributors.fusion import fit_fusion_weights
@@ -64,8 +65,10 @@ class Training:
         References of each class.
     n_groups, n_folds : int
         Prompts (or other groups), and folds of the out-of-fold predictions.
-    accuracy, log_loss : float
+    accuracy : float
         Of the out-of-fold predictions, before calibration.
+    log_loss : float
+        Of the calibrated out-of-fold predictions (nats), which the calibration was fitted to.
     leak_free : bool
         False where images of one prompt may have stood on both sides of a fold.
     notes : tuple of str
@@ -185,10 +188,14 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         self._check_classes(codes)
         blocks = self._named_blocks(values.shape[1])
-        spread = _Spread(within, n_contrasts, values.shape)
-        own_groups = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        if own_groups is not None and len(own_groups) != len(codes):
-            raise ValueError(f"groups has {len(own_groups)} entries for {len(codes)} images")
+        spread = Spread(within, n_contrasts, values.shape)
+        own_groups = None
+        if groups is not None:
+            if np.shape(groups) != codes.shape:
+                raise ValueError(
+                    f"groups has shape {np.shape(groups)}; expected one entry for each of {len(codes)} images"
+                )
+            own_groups = np.unique(np.asarray(groups), return_inverse=True)[1]
         fold, notes = self._deal(codes, own_groups)
 
         held_out = self._out_of_fold(values, codes, spread, blocks, fold)
@@ -260,7 +267,9 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         blocks = self._named_blocks(self.n_features_in_)
         values = {
             "classes": [str(name) for name in self.classes_],
-            "blocks": {name: [block.start, block.stop] for name, block in blocks.items()},
+            "n_features": self.n_features_in_,
+            # A list, because JSON may be written with sorted keys, and the order of a sum moves its last digit.
+            "blocks": [[name, block.start, block.stop] for name, block in blocks.items()],
             "settings": {name: value for name, value in self.get_params().items() if name != "blocks"},
             "weights": self.weights_,
             "calibration": self.calibration_.to_dict(),
@@ -280,10 +289,10 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             An array is not finite or has the wrong shape; other kinds of damage raise KeyError or TypeError.
         """
-        blocks = {name: slice(int(start), int(stop)) for name, (start, stop) in values["blocks"].items()}
+        blocks = {name: slice(int(start), int(stop)) for name, start, stop in values["blocks"]}
         new = cls(blocks, **values["settings"])
         new.classes_ = np.array(values["classes"])
-        new.n_features_in_ = max(block.stop for block in blocks.values())
+        new.n_features_in_ = int(values["n_features"])
         new.weights_ = {name: float(values["weights"][name]) for name in blocks}
         new.calibration_ = CalibratorChoice.from_dict(values["calibration"])
         new.conformal_ = SplitConformal.from_dict(values["conformal"])
@@ -296,21 +305,23 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
             for name in blocks
         }
-        for name, block in blocks.items():
+        for name, block in new._named_blocks(new.n_features_in_).items():
             new.discriminants_[name].check(block.stop - block.start, len(new.classes_))
+        # Judging any image shows whether the parts fit together.
+        new.answer(np.zeros((1, new.n_features_in_)))
         return new
 
-    def _judge(self, X: ArrayLike) -> tuple[_Judged, Float]:
+    def _judge(self, X: ArrayLike) -> tuple[Judged, Float]:
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, reset=False)
-        judged = _judge(self.discriminants_, self._named_blocks(values.shape[1]), values)
+        judged = judge(self.discriminants_, self._named_blocks(values.shape[1]), values)
         fused = judged.fuse(np.array(list(self.weights_.values())))
         return judged, self.calibration_.calibrator.transform(fused)
 
     def _check_classes(self, codes: NDArray[np.integer]) -> None:
         if len(self.classes_) < 2:
             raise NotEnoughDataError(
-                f"All references are of one class ({self.classes_[0]!r}); attribution needs at least two candidates."
+                f"All references are of one class ({self.classes_[0]}); attribution needs at least two candidates."
             )
         counts = np.bincount(codes)
         few = [f"{name} ({n})" for name, n in zip(self.classes_, counts, strict=True) if n < MIN_IMAGES]
@@ -320,7 +331,18 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def _named_blocks(self, n_features: int) -> dict[str, slice]:
-        return {"features": slice(0, n_features)} if self.blocks is None else dict(self.blocks)
+        if self.blocks is None:
+            return {"features": slice(0, n_features)}
+        named = {name: slice(*block.indices(n_features)[:2]) for name, block in self.blocks.items()}
+        for name, block in self.blocks.items():
+            inside = block.step in (None, 1) and (block.stop is None or block.stop <= n_features)
+            if not inside or named[name].start >= named[name].stop:
+                raise ValueError(
+                    f"family {name!r} has the columns {block}, but X has the columns 0 to {n_features - 1}"
+                )
+        if not named:
+            raise ValueError("blocks names no family; leave it out to take all columns as one")
+        return named
 
     def _deal(
         self, codes: NDArray[np.integer], groups: NDArray[np.integer] | None
@@ -349,7 +371,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         X: Float,
         codes: NDArray[np.integer],
-        spread: _Spread,
+        spread: Spread,
         blocks: Mapping[str, slice],
         rows: NDArray[np.integer],
     ) -> dict[str, Discriminant]:
@@ -369,63 +391,15 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         X: Float,
         codes: NDArray[np.integer],
-        spread: _Spread,
+        spread: Spread,
         blocks: Mapping[str, slice],
         fold: NDArray[np.int64],
-    ) -> _Judged:
+    ) -> Judged:
         parts, order = [], []
         for held_out in range(int(fold.max()) + 1):
             train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
             fitted = self._discriminants(X, codes, spread, blocks, train)
-            parts.append(_judge(fitted, blocks, X[test]))
+            parts.append(judge(fitted, blocks, X[test]))
             order.append(test)
         back = np.argsort(np.concatenate(order))
-        return _Judged(np.concatenate([part.log_likelihood for part in parts], axis=1)[:, back])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Judged:
-    """Families' log-likelihoods, shape (families, n, K)."""
-
-    log_likelihood: Float
-
-    def fuse(self, weights: Float) -> Float:
-        return np.asarray(np.tensordot(weights, self.log_likelihood, axes=1))
-
-    def strangeness(self, weights: Float, log_proba: Float) -> list[Float]:
-        """Scores that are high where an image is like no candidate, each of shape (n,): doubt, and unlikeliness.
-
-        Doubt is one minus the highest probability; it says nothing of an image that is far from all candidates but
-        least far from one, for which the fused log-likelihood ratio of the best candidate to an average one is low.
-        Distances in the whole space of features were tried and left out: with few references they follow the picture's
-        content (AUROC 0.45 to 0.57 for ten hidden models of the gallery, where these two have 0.64 and 0.66).
-        """
-        rows, nearest = np.arange(len(log_proba)), log_proba.argmax(axis=1)
-        return [1 - np.exp(log_proba[rows, nearest]), -self.fuse(weights)[rows, nearest]]
-
-
-def _judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: Float) -> _Judged:
-    return _Judged(np.stack([discriminants[name].log_likelihood(X[:, block]) for name, block in blocks.items()]))
-
-
-class _Spread:
-    """Rows of within-image spread, by image and family."""
-
-    def __init__(
-        self, within: NDArray[np.floating] | None, n_contrasts: NDArray[np.integer] | None, shape: tuple[int, int]
-    ) -> None:
-        self._within = None if within is None else np.asarray(within)
-        if self._within is None:
-            return
-        if self._within.ndim != 3 or (self._within.shape[0], self._within.shape[2]) != shape:
-            raise ValueError(f"within has shape {self._within.shape}; expected ({shape[0]}, contrasts, {shape[1]})")
-        if not np.isfinite(self._within).all():
-            raise ValueError("within contains NaN or infinity")
-        count = np.full(shape[0], self._within.shape[1]) if n_contrasts is None else np.asarray(n_contrasts)
-        self._real = np.arange(self._within.shape[1]) < count[:, None]
-
-    def of(self, images: NDArray[np.integer], block: slice) -> NDArray[np.floating] | None:
-        """Return the rows of `images` and the columns of `block`, or None where there are none."""
-        if self._within is None:
-            return None
-        return np.asarray(self._within[images][:, :, block][self._real[images]])
+        return Judged(np.concatenate([part.log_likelihood for part in parts], axis=1)[:, back])

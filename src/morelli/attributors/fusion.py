@@ -46,7 +46,9 @@ def fit_fusion_weights(log_likelihoods: Float, y: NDArray[np.integer]) -> Float:
     families, n, n_classes = log_likelihoods.shape
     centred = log_likelihoods - log_likelihoods.mean(axis=2, keepdims=True)
     # Families differ in scale by orders of magnitude; the optimiser works on comparable numbers.
-    scale = np.maximum(np.abs(centred).mean(axis=(1, 2)), 1e-9)
+    size = np.abs(centred).mean(axis=(1, 2))
+    speaks = size > 1e-6
+    scale = np.where(speaks, size, 1.0)
     centred = centred / scale[:, None, None]
     counts = np.bincount(y, minlength=n_classes)
     row_weight = (1 / counts[y]) / np.count_nonzero(counts)
@@ -60,7 +62,10 @@ def fit_fusion_weights(log_likelihoods: Float, y: NDArray[np.integer]) -> Float:
         gradient = -((true - expected) @ row_weight) + RIDGE * weights
         return float(value), gradient
 
-    bounds = [(0.0, MAX_WEIGHT * s) for s in scale]
-    start = np.full(families, 1.0 / families)
-    result = minimize(loss, np.minimum(start, [high for _, high in bounds]), jac=True, method="L-BFGS-B", bounds=bounds)
+    # A family that says the same of all classes has no weight: the data could not tell which.
+    bounds = [(0.0, MAX_WEIGHT * s if heard else 0.0) for s, heard in zip(scale, speaks, strict=True)]
+    # Not from 0, where the line search can stall on the bounds.
+    start = np.minimum(1 / families, [high for _, high in bounds])
+    options = {"ftol": 1e-13, "gtol": 1e-7}
+    result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return np.asarray(result.x / scale)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 __all__ = ["SCHEMA_VERSION", "Candidate", "Lineage", "Verdict"]
@@ -23,7 +23,8 @@ class Candidate:
     probability : float
         Calibrated, among the candidates given; 0 to 1.
     llr : float
-        Log-likelihood ratio (nats) against the mean of all candidates: the sum of the families' evidence.
+        Log-likelihood ratio (nats) against the mean of all candidates: the sum of the families' evidence, and of the
+        candidate's bias where the calibration has biases.
     """
 
     model: str
@@ -108,23 +109,30 @@ class Verdict:
 
     def to_json(self) -> str:
         """Return the verdict as one line of JSON."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        # A path that is not UTF-8 holds half surrogate pairs, which cannot be written; JSON has escapes for them.
+        return text.encode("utf-8", "backslashreplace").decode()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
-        """Rebuild a verdict from :meth:`to_dict`.
+        """Rebuild a verdict from :meth:`to_dict`; fields that this Morelli does not know are left out.
 
         Raises
         ------
         ValueError
             If it has another schema version.
         """
-        fields = dict(values)
-        if fields.get("schema_version") != SCHEMA_VERSION:
+        known = _known(cls, values)
+        if known.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(
-                f"this verdict has schema version {fields.get('schema_version')!r}; this Morelli reads {SCHEMA_VERSION}"
+                f"this verdict has schema version {known.get('schema_version')!r}; this Morelli reads {SCHEMA_VERSION}"
             )
-        fields["lineage"] = Lineage(**fields["lineage"])
-        fields["candidates"] = tuple(Candidate(**candidate) for candidate in fields["candidates"])
-        fields["prediction_set"] = tuple(fields["prediction_set"])
-        return cls(**fields)
+        known["lineage"] = Lineage(**_known(Lineage, known["lineage"]))
+        known["candidates"] = tuple(Candidate(**_known(Candidate, given)) for given in known["candidates"])
+        known["prediction_set"] = tuple(known["prediction_set"])
+        return cls(**known)
+
+
+def _known(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(cls)}
+    return {name: value for name, value in values.items() if name in names}

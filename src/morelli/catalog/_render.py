@@ -1,13 +1,10 @@
-"""Catalogs, reports and splits as rich renderables, and the progress bar of a build, for the command line."""
+"""Catalogs, reports and splits as rich renderables, for the command line."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
-from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,22 +13,9 @@ from morelli.catalog.checks import CatalogReport, Repeats
 from morelli.catalog.nuisance import NuisanceFloor
 from morelli.catalog.splits import Split
 
-__all__ = ["build_progress", "render_catalog", "render_floor", "render_report", "render_split"]
+__all__ = ["render_catalog", "render_floor", "render_report", "render_split"]
 
 _MAX_ROWS = 60
-
-
-@contextmanager
-def build_progress(console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar; give the callable that `build_catalog` takes as ``progress``.
-
-    Where the output is no terminal nothing is shown.
-    """
-    columns = (TextColumn("Reading images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = console or Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("read", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def render_catalog(catalog: Catalog) -> RenderableType:

@@ -1,8 +1,7 @@
-"""The application: what all commands share, and how errors are shown."""
+"""The application: all commands together."""
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -10,27 +9,27 @@ import typer
 
 from morelli._version import __version__
 from morelli.cli import attribute, catalog, demo, evaluate, fit, lists, show
-from morelli.errors import MorelliError
+from morelli.cli._run import INTERRUPTED, register
 
 __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="morelli",
-    help="Which model generated this image? Attribution among the candidates that you choose.",
     epilog="Start with: morelli demo",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    # Plain help pages: the boxes of rich cut long texts off in a narrow terminal, and break examples.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
+register(app, "demo", demo.demo)
 app.add_typer(catalog.app, name="catalog")
-app.command("fit")(fit.fit)
-app.command("attribute")(attribute.attribute)
-app.command("evaluate")(evaluate.evaluate)
-app.command("show")(show.show)
-app.command("demo")(demo.demo)
-app.command("families")(lists.families)
-app.command("views")(lists.views)
+register(app, "fit", fit.fit, resumes=True)
+register(app, "attribute", attribute.attribute)
+register(app, "evaluate", evaluate.evaluate, resumes=True)
+register(app, "show", show.show)
+register(app, "families", lists.families)
+register(app, "views", lists.views)
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,16 +48,11 @@ def _root(
 
 
 def run() -> None:
-    """Run the application; errors raised on purpose become one sentence and exit status 1."""
+    """Run the application on the arguments of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        # Everything that is written is UTF-8, as JSON has to be, also where the system's own encoding is another.
+        stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app()
-    except MorelliError as error:
-        typer.echo(f"morelli: {error}", err=True)
-        sys.exit(1)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        typer.echo("morelli: interrupted; what was measured is kept.", err=True)
-        sys.exit(130)
+    except KeyboardInterrupt:  # before or after the command itself, which sees to its own
+        sys.exit(INTERRUPTED)

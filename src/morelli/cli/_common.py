@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,18 +10,38 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from morelli.errors import CatalogError, MorelliError
+
 if TYPE_CHECKING:
     from morelli.catalog import Catalog
     from morelli.encoders import FeatureCache
 
-__all__ = ["CacheOption", "Console", "NoCacheOption", "WorkersOption", "open_cache", "open_catalog", "progress"]
+__all__ = [
+    "BundleArgument",
+    "CacheOption",
+    "NoCacheOption",
+    "WorkersOption",
+    "check_output",
+    "open_cache",
+    "open_catalog",
+    "progress",
+]
 
+BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle made by morelli fit.")]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", "-w", min=1, help="Processes that measure images. [default: one per processor]")
+    int | None,
+    typer.Option(
+        "--workers", "-w", min=1, metavar="N", help="Processes that measure images.", show_default="one per processor"
+    ),
 ]
 CacheOption = Annotated[
     Path | None,
-    typer.Option("--cache", help="File that keeps measured features. [default: $MORELLI_CACHE or the user's cache folder]"),
+    typer.Option(
+        "--cache",
+        metavar="FILE",
+        help="Where measured features are kept.",
+        show_default="features.sqlite in $MORELLI_CACHE, or in the user's cache folder",
+    ),
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Measure everything anew and keep nothing.")]
 Progress = Callable[[int, int], None]
@@ -35,7 +56,6 @@ def open_catalog(source: Path, split: str | None = None) -> Catalog:
         Neither of them, or no row is of the split.
     """
     from morelli.catalog import Catalog, build_catalog
-    from morelli.errors import CatalogError
 
     if source.is_file() and source.suffix == ".parquet" and Catalog.is_catalog(source):
         catalog = Catalog.read(source)
@@ -56,6 +76,25 @@ def open_cache(path: Path | None, disabled: bool) -> FeatureCache | None:
     from morelli.encoders import FeatureCache, default_cache_path
 
     return None if disabled else FeatureCache(path or default_cache_path())
+
+
+def check_output(path: Path, *, folder: bool = False) -> None:
+    """Refuse a place that cannot be written to, before an hour of work is done for it.
+
+    Raises
+    ------
+    MorelliError
+        There is a folder where a file shall be written or the reverse, or the folder around it is not writable.
+    """
+    if folder and path.exists() and not path.is_dir():
+        raise MorelliError(f"{path} is a file; name a folder to write to.")
+    if not folder and path.is_dir():
+        raise MorelliError(f"{path} is a folder; name the file to write.")
+    around = next(place for place in (path, *path.absolute().parents) if place.exists() and (folder or place != path))
+    if not around.is_dir():
+        raise MorelliError(f"{around} is a file, so that nothing can be written below it.")
+    if not os.access(around, os.W_OK):
+        raise MorelliError(f"{around}: this folder cannot be written to.")
 
 
 @contextmanager

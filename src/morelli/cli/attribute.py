@@ -2,145 +2,103 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from morelli.cli._common import WorkersOption
+from morelli.cli._common import BundleArgument, WorkersOption, check_output
+from morelli.cli._inputs import expand
+from morelli.cli._verdicts import csv_writer, json_writer, table_writer
 
 if TYPE_CHECKING:
     from morelli.attributors import Verdict
 
-__all__ = ["attribute"]
+__all__ = ["PAGE_LIMIT", "attribute"]
 
-COLUMNS = (
-    "uri", "image_id", "decision", "label", "probability", "lineage", "lineage_probability",
-    "prediction_set", "open_set_p", "bucket", "bundle_id", "error",
-)  # fmt: skip
+PAGE_LIMIT: Final = 2000
+"""Images on a page: more neither a browser nor this program's memory would bear."""
 
 
 def attribute(
-    bundle: Annotated[Path, typer.Argument(help="Bundle made by morelli fit.")],
-    images: Annotated[list[str], typer.Argument(help="Images and folders (recursively); - reads paths from standard input.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
-    as_table: Annotated[bool, typer.Option("--table", help="A table for people. [default in a terminal]")] = False,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with thumbnails and evidence.")] = None,
-    strict: Annotated[bool, typer.Option(help="Exit with status 1 if an image could not be judged.")] = False,
+    bundle: BundleArgument,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE|DIR|-",
+            help="Images; folders, with all files below them; - for paths from standard input, one a line.",
+        ),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Write one JSON object per line; so also by default in a pipe.")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write CSV with a header.")] = False,
+    as_table: Annotated[
+        bool, typer.Option("--table", help="Write a table for people; so also by default in a terminal.")
+    ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html",
+            metavar="FILE",
+            help=f"Also write a page with thumbnails and evidence, of the first {PAGE_LIMIT} images.",
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with status 1 if an image could not be judged.")
+    ] = False,
     workers: WorkersOption = None,
 ) -> None:
     """Say which candidate made each image, how surely, and why.
 
-    Every file gets a row, also one that cannot be read. Rows come in the order of the files as soon as they are known.
-    Without a format: a table in a terminal, else JSON.
+    Every file gets a row, also one that is missing or cannot be read. Rows are written while the work goes on, in the
+    order of the files: those named, and of folders all below them, sorted, without those whose names begin with a dot.
+
+    Probabilities are among the candidates of the bundle. docs/verdict.md explains every field.
 
     Examples:
 
         morelli attribute candidates.morelli suspect.png
-
         morelli attribute candidates.morelli campaign/ --html campaign.html
-
         find . -name "*.webp" | morelli attribute candidates.morelli - --csv > verdicts.csv
     """
+    if as_json + as_csv + as_table > 1:
+        raise typer.BadParameter("choose one of --json, --csv and --table")
+    if html is not None:
+        check_output(html)
+
     from morelli.attributors import Bundle
     from morelli.attributors import attribute as judge
 
-    if as_json + as_csv + as_table > 1:
-        raise typer.BadParameter("choose one of --json, --csv and --table")
     loaded = Bundle.load(bundle)
-    write = _csv_writer() if as_csv else _table_writer() if as_table or _prefers_table(as_json) else _write_json
-    unreadable, kept = 0, []
-    for verdict in judge(loaded, _expand(images), workers=workers):
+    write = _writer(as_json, as_csv, as_table)
+    total, unreadable = 0, 0
+    kept: list[dict[str, Any]] = []
+    for verdict in judge(loaded, expand(images), workers=workers):
         write(verdict)
+        total += 1
         unreadable += verdict.decision == "unreadable"
-        if html is not None:
+        if html is not None and len(kept) < PAGE_LIMIT:
             kept.append(verdict.to_dict())
     if html is not None:
         from morelli.report import write_attributions
 
-        write_attributions(kept, html, title=f"Attribution by {loaded.name} {loaded.version}")
-        typer.echo(f"Page written to {html}", err=True)
+        part = f", the first {len(kept)} of {total} images" if len(kept) < total else ""
+        write_attributions(kept, html, title=f"Attribution by {loaded.name} {loaded.version}{part}")
+        typer.echo(f"Page written to {html}{part}", err=True)
+    if total == 0:
+        typer.echo("There was no file to judge.", err=True)
     if unreadable:
-        typer.echo(f"{unreadable} could not be judged; their rows say why.", err=True)
+        typer.echo(f"{unreadable} of {total} could not be judged; their rows say why.", err=True)
     if strict and unreadable:
         raise typer.Exit(1)
 
 
-def _prefers_table(as_json: bool) -> bool:
-    return not as_json and sys.stdout.isatty()
-
-
-def _expand(images: Iterable[str]) -> Iterator[str]:
-    """Yield files: those named, all below folders (sorted, hidden ones left out), and those named on standard input."""
-    for image in images:
-        if image == "-":
-            yield from _expand(line.rstrip("\r\n") for line in sys.stdin if line.strip())
-        elif Path(image).is_dir():
-            for folder, subfolders, files in os.walk(image):
-                subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-                yield from (str(Path(folder, name)) for name in sorted(files) if not name.startswith("."))
-        else:
-            yield image
-
-
-def _write_json(verdict: Verdict) -> None:
-    sys.stdout.write(verdict.to_json() + "\n")
-    sys.stdout.flush()
-
-
-def _csv_writer() -> Callable[[Verdict], None]:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(COLUMNS)
-
-    def write(verdict: Verdict) -> None:
-        row = (
-            verdict.uri, verdict.image_id, verdict.decision, verdict.label, verdict.probability, verdict.lineage.label,
-            verdict.lineage.probability, "|".join(verdict.prediction_set), verdict.open_set_p,
-            verdict.quality.get("bucket"), verdict.bundle["id"], verdict.error,
-        )  # fmt: skip
-        writer.writerow([_plain(value) if isinstance(value, str) else value for value in row])
-        sys.stdout.flush()
-
-    return write
-
-
-def _plain(text: str) -> str:
-    """Keep a spreadsheet from running a file name as a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
-def _table_writer() -> Callable[[Verdict], None]:
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    styles = {"attributed": "green", "ambiguous": "yellow", "unknown": "magenta", "unreadable": "red"}
-    console.print(Text(f"{'decision':<11} {'prob.':>6}  {'open-set p':>10}  answer  <- image", style="bold"))
-
-    def write(verdict: Verdict) -> None:
-        probability = "" if verdict.probability is None else f"{100 * verdict.probability:.1f}%"
-        p = "" if verdict.open_set_p is None else f"{verdict.open_set_p:.3f}"
-        line = Text(f"{verdict.decision:<11}", style=styles[verdict.decision])
-        line.append(f" {probability:>6}  {p:>10}  ", style="default")
-        line.append(_answer(verdict), style="bold default")
-        line.append(f"  <- {verdict.uri}", style="dim default")
-        console.print(line, soft_wrap=True)
-
-    return write
-
-
-def _answer(verdict: Verdict) -> str:
-    if verdict.decision == "unreadable":
-        return verdict.error or ""
-    if verdict.decision == "unknown":
-        return f"none of the candidates (least unlike: {verdict.candidates[0].model})"
-    if verdict.decision == "ambiguous":
-        names = list(verdict.prediction_set)
-        shown = " or ".join(names[:3]) + (f" or {len(names) - 3} more" if len(names) > 3 else "")
-        return shown + (f"; lineage {verdict.lineage.label}" if verdict.lineage.settled else "")
-    return verdict.label or ""
+def _writer(as_json: bool, as_csv: bool, as_table: bool) -> Callable[[Verdict], None]:
+    if as_csv:
+        return csv_writer()
+    if as_table or (not as_json and sys.stdout.isatty()):
+        return table_writer()
+    return json_writer()

@@ -7,45 +7,65 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from morelli.cli._common import WorkersOption, progress
+from morelli.cli._common import WorkersOption, check_output, progress
 from morelli.cli.evaluate import write_evaluation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from morelli.attributors import Verdict
+    from morelli.catalog import Catalog
 
-__all__ = ["demo"]
+__all__ = ["demo", "run_demo"]
 
-SHOWN = 6
-"""Campaign images whose verdicts are printed."""
+NOTE = "Neural super-resolution of photographs, not text-to-image: see the README of the sample."
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the bundle and the pages.")] = Path("morelli-demo"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the bundle and the pages.")
+    ] = Path("morelli-demo"),
     workers: WorkersOption = None,
 ) -> None:
-    """Attribute the images that ship with Morelli: fit, evaluate, judge a campaign. Takes about a minute.
+    """Attribute the images that ship with Morelli: fit, evaluate, judge a campaign, in a minute.
 
     The sample is real output of eleven neural super-resolution models on the same 60 photographs: a stand-in for
     text-to-image models, whose weights do not fit into a package. A quarter of the photographs is held out.
 
-    Example:
+    Examples:
 
+        morelli demo
         morelli demo -o demo/
+    """
+    check_output(output, folder=True)
+
+    from morelli.catalog import build_catalog
+    from morelli.sample import sample_catalog_csv, sample_path
+
+    with progress("Reading the sample") as report:
+        sample = build_catalog(sample_catalog_csv(), workers=workers, progress=report)
+    run_demo(sample, sorted((sample_path() / "campaign").iterdir()), output, workers)
+
+
+def run_demo(sample: Catalog, campaign: list[Path], output: Path, workers: int | None = None) -> None:
+    """Fit to three quarters of the prompts of `sample`, evaluate on the rest, and judge the images of `campaign`.
+
+    Rows of `sample` whose split is ``reference`` are of candidates; the models of the others are held out wholly.
     """
     import numpy as np
     from rich.console import Console
+    from rich.text import Text
 
     from morelli.attributors import attribute, fit_bundle
-    from morelli.catalog import build_catalog, split_catalog
+    from morelli.catalog import split_catalog
     from morelli.report import metrics_table, write_attributions
-    from morelli.sample import sample_catalog_csv, sample_path
     from morelli.trials import evaluate
 
-    console = Console()
-    with progress("Reading the sample") as report:
-        sample = build_catalog(sample_catalog_csv(), workers=workers, progress=report)
+    console = Console(highlight=False)
+
+    def step(number: int, verb: str, what: str) -> None:
+        console.print(Text.assemble((f"{number}. {verb} ", "bold"), what))
+
     reference = sample.select(split="reference")
     held_out = split_catalog(reference, test=0.25).assign(reference)
     train = held_out.select(split="train")
@@ -53,28 +73,25 @@ def demo(
     unseen = ~np.isin(sample.column("prompt_id").astype(str), train.column("prompt_id").astype(str))
     test = sample.filter(unseen)
 
-    console.print("[bold]1. Fit[/bold]", f"{len(set(train.column('model')))} models, {photographs} photographs each")
+    step(1, "Fit", f"{len(set(train.column('model')))} models, {photographs} photographs each")
     with progress("Measuring references") as report:
         bundle = fit_bundle(train, name="sample", workers=workers, progress=report)
     bundle.save(output / "sample.morelli")
 
-    console.print("[bold]2. Evaluate[/bold]", f"{len(test)} images of other photographs, unknown models among them")
+    step(2, "Evaluate", f"{len(test)} images of other photographs, unknown models among them")
     with progress("Measuring held-out images") as report:
         predictions = evaluate(bundle, test, workers=workers, progress=report)
-    title = "Embedded sample"
-    notes = [*bundle.notes, "Neural super-resolution of photographs, not text-to-image: see the README of the sample."]
-    metrics = write_evaluation(predictions, test, output, title=title, notes=notes)
+    metrics, _ = write_evaluation(predictions, test, output, title="Embedded sample", notes=[*bundle.notes, NOTE])
     console.print(metrics_table(metrics))
 
-    campaign = sorted((sample_path() / "campaign").iterdir())
-    console.print("[bold]3. Judge a campaign[/bold]", f"{len(campaign)} images from a folder of mixed origin")
+    step(3, "Judge a campaign", f"{len(campaign)} images from a folder of mixed origin")
     verdicts = list(attribute(bundle, campaign, workers=workers))
     console.print(_tally(verdicts))
     page = write_attributions(
         [verdict.to_dict() for verdict in verdicts], output / "campaign.html", title="Campaign, image by image"
     )
-    console.print("\nLook at", f"[bold]{output / 'report.html'}[/bold]", "and", f"[bold]{page}[/bold]")
-    console.print(f"Next: morelli attribute {output / 'sample.morelli'} YOUR_IMAGE")
+    typer.echo(f"\nLook at {output / 'report.html'} and {page}")
+    typer.echo(f"Next: morelli attribute {output / 'sample.morelli'} YOUR_IMAGE")
 
 
 def _tally(verdicts: list[Verdict]) -> RenderableType:

@@ -8,7 +8,7 @@ __all__ = ["families", "views"]
 def families() -> None:
     """List the forensic families: the kinds of trace that are measured.
 
-    Example:
+    Examples:
 
         morelli families
     """
@@ -24,9 +24,11 @@ def families() -> None:
 
 
 def views() -> None:
-    """List the views: named transforms of images, chained as in "resize:512|jpeg:85".
+    """List the views: named transforms of images, to be chained.
 
-    Example:
+    A chain is written with bars, as in "resize:512|jpeg:85".
+
+    Examples:
 
         morelli views
     """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from morelli.cli._common import BundleArgument
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -15,7 +16,7 @@ __all__ = ["bundle_table", "show"]
 
 
 def show(
-    bundle: Annotated[Path, typer.Argument(help="Bundle to describe.")],
+    bundle: BundleArgument,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what a bundle is: candidates, references, training figures, calibration, notes.
@@ -23,7 +24,6 @@ def show(
     Examples:
 
         morelli show candidates.morelli
-
         morelli show candidates.morelli --json | jq .weights
     """
     from rich.console import Console

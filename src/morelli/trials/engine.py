@@ -6,6 +6,7 @@ Every study and every evaluation is a list of trials that differ in what they se
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +64,11 @@ def cross_validate(
     Parameters
     ----------
     catalog : Catalog
+        Rows without a label are judged, but nothing is learned from them.
     features : Features
         Of the same rows.
     folds : ndarray of int, shape (n,)
-        As from :meth:`morelli.catalog.Split.folds`.
+        As from :meth:`morelli.catalog.Split.folds`: at least two folds, -1 for rows that could not be read.
     label : str, default "model"
     open_set_level : float, default 0.05
     seed : int, default 0
@@ -76,30 +78,60 @@ def cross_validate(
     Returns
     -------
     Predictions
-        Rows in the order of folds, then of the catalog.
+        Rows in the order of folds, then of the catalog; those of fold -1 come last.
 
     Raises
     ------
     MorelliError
-        The folds' attributors have different classes, because a class is in one fold only.
+        The arguments do not belong together, there is one fold only, or a class is in one fold only, so that no
+        attributor without that fold knows it.
     """
     groups = group_catalog(catalog)
-    names = np.unique(folds)
+    codes, values = catalog.codes(label)
+    usable = features.ok & (codes >= 0)
+    names = _checked_folds(folds, features, np.where(usable, codes, -1), [str(value) for value in values])
     parts = []
     for done, fold in enumerate(names, start=1):
-        train, test = np.flatnonzero((folds != fold) & features.ok), np.flatnonzero(folds == fold)
+        train = np.flatnonzero((folds != fold) & usable)
         references = catalog.take(train)
         attributor, _ = fit_attributor(references, features.take(train), label=label, seed=seed)
         lineages, _ = lineages_of(references, label, [str(name) for name in attributor.classes_])
-        chosen = Groups(groups.ids[test], groups.n_groups, groups.leak_free, groups.n_without_prompt, groups.note)
-        parts.append(
-            _predict(attributor, lineages, open_set_level, catalog.take(test), features.take(test), chosen, label)
-        )
+        selections = [folds == fold]
+        if done == len(names) and (folds < 0).any():
+            selections.append(folds < 0)
+        for test in map(np.flatnonzero, selections):
+            chosen = replace(groups, ids=groups.ids[test])
+            parts.append(
+                _predict(attributor, lineages, open_set_level, catalog.take(test), features.take(test), chosen, label)
+            )
         if progress is not None:
             progress(done, len(names))
-    if len({part.classes for part in parts}) > 1:
-        raise MorelliError("A class is in one fold only, so that no attributor without that fold knows it.")
     return Predictions.concat(parts)
+
+
+def _checked_folds(
+    folds: NDArray[np.integer], features: Features, codes: NDArray[np.int64], names: Sequence[str]
+) -> NDArray[np.integer]:
+    """Return the folds' numbers, before time is spent on what cannot come out; `codes` are -1 for unusable rows."""
+    if not len(folds) == len(features.ok) == len(codes):
+        raise MorelliError(
+            f"Cross-validation needs as many folds and features as images: {len(codes)} images, {len(folds)} folds, "
+            f"{len(features.ok)} rows of features."
+        )
+    if (features.ok & (folds < 0)).any():
+        raise MorelliError("Images that could be read are in no fold; split this catalog anew.")
+    numbers: NDArray[np.integer] = np.unique(folds[folds >= 0])
+    if len(numbers) < 2:
+        raise MorelliError(f"Cross-validation needs at least two folds, there are {len(numbers)}.")
+    for fold in numbers:
+        only = np.setdiff1d(codes[folds == fold], codes[folds != fold])
+        lost = [names[code] for code in only if code >= 0]
+        if lost:
+            raise MorelliError(
+                f"All images of {', '.join(lost[:5])} are in fold {fold}, so that no attributor without that fold "
+                "knows them; give more images, of more prompts, or leave these out."
+            )
+    return numbers
 
 
 def overlap_notes(bundle: Bundle, catalog: Catalog) -> list[str]:
@@ -119,6 +151,12 @@ def overlap_notes(bundle: Bundle, catalog: Catalog) -> list[str]:
             f"{shared} of {len(prompts)} prompts occur among the references too: expect lower figures on new prompts."
         )
     return notes
+
+
+def _labels(catalog: Catalog, label: str) -> NDArray[np.object_]:
+    """Return a column of any type as text, None where it is null; shape (n,)."""
+    codes, values = catalog.codes(label)
+    return np.array([*(str(value) for value in values), None], dtype=object)[codes]
 
 
 def _predict(
@@ -155,7 +193,7 @@ def _predict(
         lineages=tuple(lineages),
         image_id=catalog.column("image_id"),
         uri=np.array([str(path) for path in catalog.paths], dtype=object),
-        label=catalog.column(label),
+        label=_labels(catalog, label),
         group=groups.ids,
         proba=spread(None if answers is None else answers.proba, (n, k)),
         prediction_set=sets,

@@ -24,7 +24,8 @@ CELLS = 8
 def thumbnail(pixels: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
     """Average `pixels` (height, width, 3) over a `side` x `side` grid of cells; shape (side, side, 3).
 
-    Every third row and column at most is left out of large images: a cell still holds hundreds of samples.
+    Of images with more than 511 pixels on the shorter side only some rows and columns are read, at least 256 of each:
+    at 32 cells a side, 64 samples a cell.
     """
     stride = max(1, min(pixels.shape[:2]) // 256)
     samples = pixels[::stride, ::stride]

@@ -68,7 +68,8 @@ def _histogram(regions: int, horizontal: NDArray[np.uint8], vertical: NDArray[np
     bins = LEVELS**ORDER
     height, width = min(horizontal.shape[1], vertical.shape[1]), min(horizontal.shape[2], vertical.shape[2])
     # Counting pairs and adding up rows and columns of the table costs little more than counting one of the two.
-    pairs = horizontal[:, :height, :width] * np.uint16(bins)
+    pairs = horizontal[:, :height, :width].astype(np.uint16)
+    pairs *= np.uint16(bins)
     pairs += vertical[:, :height, :width]
     tables = (np.bincount(region, minlength=bins * bins) for region in pairs.reshape(regions, -1))
     counts = np.stack(
@@ -81,7 +82,11 @@ def _histogram(regions: int, horizontal: NDArray[np.uint8], vertical: NDArray[np
 
 
 def _quantise(residual: NDArray[np.int16], step: int) -> NDArray[np.uint8]:
-    """Round `residual` to multiples of `step` (both in fixed point) and code the clipped result as 0..LEVELS-1."""
+    """Round `residual` to multiples of `step` (both in fixed point) and code the clipped result as 0..LEVELS-1.
+
+    Ties go up, so that an image and its negative differ by less than 0.01 in a few bins; symmetric rounding would cost
+    time.
+    """
     if step > 1:
         residual = residual + np.int16(step // 2)
         residual //= np.int16(step)
@@ -109,7 +114,8 @@ def cooccurrences(
     Returns
     -------
     ndarray, shape (regions, 39 * len(kinds))
-        One symmetrised histogram of 39 classes for each kind, in the order of :data:`KINDS`.
+        One symmetrised histogram of 39 classes for each kind, in the order of :data:`KINDS`. Runs are counted where
+        both directions fit into the plane.
     """
     parts = []
     rows, columns = levels, levels

@@ -1,0 +1,53 @@
+"""Text for terminals, pipes and help pages."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["examples_of", "help_of", "printable", "storable"]
+
+_INDENT = "    "
+
+
+def storable(text: str) -> str:
+    r"""Return `text` so that it can be written as UTF-8.
+
+    File names on Linux are bytes. Those that are not UTF-8 reach Python with lone surrogates, which no encoder takes;
+    they are written as ``\udcXX``, where XX is the byte.
+
+    Examples
+    --------
+    >>> storable("caf\udce9.png")
+    'caf\\udce9.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def printable(text: str) -> str:
+    r"""Return `text` on one line and without characters that a terminal could obey.
+
+    Examples
+    --------
+    >>> printable("two\nlines \x1b[31m and a café")
+    'two\\nlines \\x1b[31m and a café'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def help_of(command: Callable[..., Any]) -> str:
+    r"""Return a command's docstring as its help page, with the examples kept line by line.
+
+    The help page is filled to the width of the terminal; a paragraph that begins with ``\b`` is left as it is. Examples
+    are commands to be copied, so that their lines must not be broken.
+    """
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join(f"\b\n{text}" if text.startswith(_INDENT) else text for text in paragraphs)
+
+
+def examples_of(help_text: str) -> list[str]:
+    """Return the examples of a help page made by `help_of`, one command each."""
+    blocks = re.findall(r"\x08\n((?: {4}.*\n?)+)", help_text)
+    return [line.strip() for block in blocks for line in block.splitlines()]

@@ -1,0 +1,89 @@
+"""Verdicts as lines of JSON, CSV and a table for people."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from morelli.cli._text import printable, storable
+
+if TYPE_CHECKING:
+    from morelli.attributors import Verdict
+
+__all__ = ["COLUMNS", "csv_writer", "json_writer", "table_writer"]
+
+COLUMNS: Final = (
+    "uri", "image_id", "decision", "label", "probability", "lineage", "lineage_probability",
+    "prediction_set", "open_set_p", "bucket", "bundle_id", "error",
+)  # fmt: skip
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_STYLES: Final = {"attributed": "green", "ambiguous": "yellow", "unknown": "magenta", "unreadable": "red"}
+_NAMES_SHOWN: Final = 3
+
+
+def json_writer() -> Callable[[Verdict], None]:
+    """Return what writes a verdict as one line of JSON."""
+
+    def write(verdict: Verdict) -> None:
+        sys.stdout.write(verdict.to_json() + "\n")
+        sys.stdout.flush()
+
+    return write
+
+
+def csv_writer() -> Callable[[Verdict], None]:
+    """Write the header; return what writes a verdict as one record."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(COLUMNS)
+
+    def write(verdict: Verdict) -> None:
+        row = (
+            verdict.uri, verdict.image_id, verdict.decision, verdict.label, verdict.probability, verdict.lineage.label,
+            verdict.lineage.probability, "|".join(verdict.prediction_set), verdict.open_set_p,
+            verdict.quality.get("bucket"), verdict.bundle["id"], verdict.error,
+        )  # fmt: skip
+        writer.writerow([_inert(value) if isinstance(value, str) else value for value in row])
+        sys.stdout.flush()
+
+    return write
+
+
+def _inert(text: str) -> str:
+    """Keep a spreadsheet from running a file name as a formula."""
+    return f"'{storable(text)}" if text.startswith(_FORMULA) else storable(text)
+
+
+def table_writer() -> Callable[[Verdict], None]:
+    """Write the heading; return what writes a verdict as one line for people."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.print(Text(f"{'decision':<11} {'prob.':>6}  {'open-set p':>10}  answer  <- image", style="bold"))
+
+    def write(verdict: Verdict) -> None:
+        probability = "" if verdict.probability is None else f"{100 * verdict.probability:.1f}%"
+        p = "" if verdict.open_set_p is None else f"{verdict.open_set_p:.3f}"
+        line = Text(f"{verdict.decision:<11}", style=_STYLES.get(verdict.decision, ""))
+        line.append(f" {probability:>6}  {p:>10}  ", style="default")
+        line.append(printable(_answer(verdict)), style="bold default")
+        line.append(f"  <- {printable(verdict.uri)}", style="dim default")
+        console.print(line, soft_wrap=True)
+
+    return write
+
+
+def _answer(verdict: Verdict) -> str:
+    if verdict.decision == "unreadable":
+        return (verdict.error or "").removeprefix(f"{storable(verdict.uri)}: ")
+    if verdict.decision == "unknown":
+        return f"none of the candidates (least unlike: {verdict.candidates[0].model})"
+    if verdict.decision == "ambiguous":
+        names = list(verdict.prediction_set) or [verdict.candidates[0].model]
+        shown = " or ".join(names[:_NAMES_SHOWN])
+        shown += f" or {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        return shown + (f"; lineage {verdict.lineage.label}" if verdict.lineage.settled else "")
+    return verdict.label or ""

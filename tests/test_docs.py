@@ -1,0 +1,171 @@
+"""Documentation under test: the reference is current, everything has help, and what is shown runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from morelli.attributors import Candidate, Lineage, Verdict
+from morelli.cli._text import examples_of
+from morelli.sample import sample_path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"(?P<mark><!-- run -->\n)?^```console\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def load_tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_cli_docs", ROOT / "tools" / "make_cli_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TOOL = load_tool()
+COMMANDS = {" ".join(path): command for path, command in TOOL.commands()}
+LEAVES = {words: command for words, command in COMMANDS.items() if not getattr(command, "commands", None)}
+
+
+def blocks(page: Path, marked: bool) -> list[str]:
+    found = BLOCK.finditer(page.read_text(encoding="utf-8"))
+    return [block["text"] for block in found if (block["mark"] is not None) == marked]
+
+
+def test_reference_is_current():
+    assert TOOL.PAGE.read_text(encoding="utf-8") == TOOL.page(), "run python tools/make_cli_docs.py"
+
+
+@pytest.mark.parametrize("words", sorted(COMMANDS))
+def test_command_has_help(words):
+    command = COMMANDS[words]
+    assert command.help
+    assert command.help.split("\n\n")[0].rstrip().endswith((".", "?")), "the first paragraph is one sentence"
+    assert f" {words}\n" in TOOL.PAGE.read_text(encoding="utf-8")
+    for parameter in command.params:
+        assert parameter.help, f"{parameter.name} has no help"
+        assert parameter.help.endswith("."), f"the help of {parameter.name} is no sentence"
+        flag = getattr(parameter, "is_flag", False) or "completion" in parameter.name
+        assert flag or parameter.metavar, f"{parameter.name} has no metavar"
+        assert not parameter.secondary_opts, f"{parameter.name}: write the name of the flag out, or there is a --no-"
+
+
+@pytest.mark.parametrize("words", sorted(LEAVES))
+def test_command_has_examples(words):
+    examples = examples_of(LEAVES[words].help)
+    assert examples
+    assert all(words in example for example in examples)
+    assert all(len(example) <= 100 for example in examples)
+
+
+def commands_in(text: str) -> Iterator[list[str]]:
+    """Yield the words of every call of morelli in some lines for a shell, without the word itself."""
+    for line in text.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|<>&;")
+        lexer.whitespace_split = True
+        words = list(lexer)
+        for start, word in enumerate(words):
+            if word.rpartition("/")[2] == "morelli" and (start == 0 or words[start - 1] in ("|", "&&", ";")):
+                end = next((i for i in range(start, len(words)) if words[i] in ("|", ">", "&&", ";")), len(words))
+                yield words[start + 1 : end]
+
+
+def parse(words: list[str]) -> None:
+    """Let the command line parse words without running anything."""
+    command: Any = COMMANDS["morelli"]
+    path = ["morelli"]
+    while words and words[0] in getattr(command, "commands", {}):
+        path.append(words[0])
+        command, words = command.commands[words[0]], words[1:]
+    assert not getattr(command, "commands", None) or "--" in words[0], f"there is no command {words[0]}"
+    command.make_context(" ".join(path), list(words))
+
+
+@pytest.mark.parametrize("words", sorted(LEAVES))
+def test_examples_of_help_are_valid(words):
+    calls = [call for example in examples_of(LEAVES[words].help) for call in commands_in(example)]
+    assert calls
+    for call in calls:
+        parse(call)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_of_pages_are_valid(page):
+    for text in (*blocks(page, True), *blocks(page, False)):
+        for call in commands_in(text):
+            parse(call)
+
+
+def test_some_examples_run():
+    assert any(blocks(page, True) for page in PAGES)
+
+
+def run(text: str, folder: Path) -> str:
+    """Run a block as a reader would, in a folder with the sample; return what it prints."""
+    (folder / "sample").symlink_to(sample_path(), target_is_directory=True)
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "MORELLI_CACHE": str(folder / "cache"),
+    }
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", text],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, f"{text}\n{result.stderr}"
+    return result.stdout
+
+
+def shape(value: Any) -> Any:
+    """Return what a value consists of, without the numbers: they differ a little between machines."""
+    if isinstance(value, dict):
+        return {key: shape(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [shape(item) for item in value]
+    return type(value).__name__
+
+
+VERDICT_PAGE = ROOT / "docs" / "verdict.md"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the examples are for a POSIX shell")
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [pytest.param(page, text, id=f"{page.name}-{i}") for page in PAGES for i, text in enumerate(blocks(page, True))],
+)
+def test_examples_run(page, text, tmp_path):
+    printed = run(text, tmp_path)
+    if page != VERDICT_PAGE:
+        return
+    shown = re.search(r"<!-- example verdict -->\n```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert shown is not None
+    expected, verdict = json.loads(shown[1]), json.loads(printed[printed.index("\n{") :])
+    assert shape(verdict) == shape(expected)
+    for field in ("schema_version", "uri", "image_id", "decision", "label"):
+        assert verdict[field] == expected[field]
+
+
+def test_every_field_of_a_verdict_is_documented():
+    text = VERDICT_PAGE.read_text(encoding="utf-8")
+    fields = [field.name for field in dataclasses.fields(Verdict)]
+    fields += [f"lineage.{field.name}" for field in dataclasses.fields(Lineage)]
+    fields += [f"candidates[].{field.name}" for field in dataclasses.fields(Candidate)]
+    assert [field for field in fields if f"| `{field}` |" not in text] == []
