@@ -55,8 +55,8 @@ class CatalogError(MorelliError):
     """A catalog or its source is not what it should be."""
 
 
-class NotEnoughDataError(MorelliError):
-    """There are too few classes, images or prompts for what was asked."""
+class NotEnoughDataError(MorelliError, ValueError):
+    """There are too few classes, images or prompts for what was asked (a ValueError, as estimators' users expect)."""
 
 
 class BundleError(MorelliError):

@@ -97,11 +97,10 @@ def _verdicts(bundle: Bundle, measured: list[Extraction], answers: Answers, fact
         order = np.argsort(-answers.proba[i], kind="stable")
         members = [int(k) for k in order if answers.prediction_set[i, k]]
         listed = sorted({*order[:SHOWN].tolist(), *members}, key=order.tolist().index)
-        lineage = Lineage()
+        lineage, certain = Lineage(), decision != "unknown"
         if known_lineages:
             best = shared[i] if shared[i] is not None else lineages[int(lineage_proba[i].argmax())]
-            lineage = Lineage(best, float(lineage_proba[i, lineages.index(best)]), shared[i] is not None)
-        certain = decision != "unknown"
+            lineage = Lineage(best, float(lineage_proba[i, lineages.index(best)]), certain and shared[i] is not None)
         yield Verdict(
             uri=extraction.path,
             image_id=extraction.facts.sha256 if extraction.facts else None,

@@ -80,6 +80,13 @@ def fit_bundle(
     failed = len(catalog) - len(references)
     if failed:
         notes.append(f"{failed} of {len(catalog)} references could not be used.")
+    if attributor.open_set_.smallest >= open_set_level:
+        notes.append(
+            f"With {len(references)} references no open-set p-value can fall below {open_set_level:g}: "
+            "nothing will be called unknown."
+        )
+    if not attributor.conformal_.informative:
+        notes.append(f"There are too few references for sets at level {level:g}: they hold all candidates.")
     return Bundle(
         name=name,
         version=version,

@@ -12,6 +12,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from morelli.attributors._judging import Judged, Spread, judge
 from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
@@ -199,10 +200,11 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         fold, notes = self._deal(codes, own_groups)
 
         held_out = self._out_of_fold(values, codes, spread, blocks, fold)
-        weights = fit_fusion_weights(held_out.log_likelihood, codes)
+        with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
+            weights = fit_fusion_weights(held_out.log_likelihood, codes)
+            fused = held_out.fuse(weights)
+            self.calibration_ = choose_calibrator(fused, codes, own_groups, self.random_state)
         self.weights_ = dict(zip(blocks, weights.tolist(), strict=True))
-        fused = held_out.fuse(weights)
-        self.calibration_ = choose_calibrator(fused, codes, own_groups, self.random_state)
         log_proba = self.calibration_.calibrator.transform(fused)
         # Thresholds treat images, not prompts, as exchangeable: a dozen prompts could never support a p-value below
         # 1/13. Prompts that differ more than the references' do widen the errors beyond the nominal ones.

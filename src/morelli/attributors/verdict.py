@@ -44,7 +44,7 @@ class Lineage:
     probability : float or None
         Sum over the candidates of that lineage.
     settled : bool
-        Whether all members of the prediction set share the lineage.
+        Whether all members of the prediction set share the lineage; never where the decision is ``unknown``.
     """
 
     label: str | None = None

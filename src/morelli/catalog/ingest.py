@@ -134,7 +134,8 @@ def _failure(path: str | os.PathLike[str], kind: str, detail: str, limits: Limit
     sha, size = None, None
     with suppress(OSError):  # the error that is noted already says that the file cannot be opened
         size = Path(path).stat().st_size
-        if size <= limits.max_bytes:
+        # A pipe or a device has no end, and no identity.
+        if Path(path).is_file() and size <= limits.max_bytes:
             with Path(path).open("rb") as stream:
                 sha = hashlib.file_digest(stream, "sha256").hexdigest()
     return Facts(image_id=sha, bytes=size, error=detail, error_kind=kind)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from morelli.cli._common import WorkersOption, check_output, progress
-from morelli.cli.evaluate import write_evaluation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -58,7 +57,7 @@ def run_demo(sample: Catalog, campaign: list[Path], output: Path, workers: int |
 
     from morelli.attributors import attribute, fit_bundle
     from morelli.catalog import split_catalog
-    from morelli.report import metrics_table, write_attributions
+    from morelli.report import metrics_table, write_attributions, write_evaluation
     from morelli.trials import evaluate
 
     console = Console(highlight=False)

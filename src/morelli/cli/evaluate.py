@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,10 +19,9 @@ from morelli.cli._common import (
 )
 
 if TYPE_CHECKING:
-    from morelli.catalog import Catalog
-    from morelli.trials import Metrics, Predictions
+    pass
 
-__all__ = ["evaluate", "write_evaluation"]
+__all__ = ["evaluate"]
 
 
 def evaluate(
@@ -62,7 +59,7 @@ def evaluate(
     from rich.console import Console
 
     from morelli.attributors import Bundle
-    from morelli.report import class_table, metrics_table
+    from morelli.report import class_table, metrics_table, write_evaluation
     from morelli.trials import evaluate as run
     from morelli.trials import overlap_notes
 
@@ -76,7 +73,7 @@ def evaluate(
         predictions, images, output, title=title, label=loaded.label, notes=notes, seed=seed
     )
     if as_json:
-        typer.echo(json.dumps(_document(metrics, notes), ensure_ascii=False, indent=2))
+        typer.echo((output / "metrics.json").read_text(encoding="utf-8"), nl=False)
         return
     console = Console()
     console.print(metrics_table(metrics, title))
@@ -84,54 +81,3 @@ def evaluate(
     for note in notes:
         typer.echo(f"Note: {note}")
     typer.echo(f"Written to {output}: report.html, metrics.json, predictions.parquet")
-
-
-def write_evaluation(
-    predictions: Predictions,
-    catalog: Catalog,
-    folder: Path,
-    *,
-    title: str,
-    label: str = "model",
-    notes: Sequence[str] = (),
-    seed: int = 0,
-) -> tuple[Metrics, list[str]]:
-    """Write ``predictions.parquet``, ``metrics.json`` and ``report.html`` into `folder`.
-
-    The nuisance floor is measured on the readable rows of `catalog` whose label is a class of the predictions; where
-    there are too few of them for cross-validation, it is left out and a note says so.
-
-    Returns
-    -------
-    Metrics
-    list of str
-        `notes`, and what the nuisance floor adds to them.
-    """
-    import numpy as np
-
-    from morelli._files import write_text
-    from morelli.catalog import nuisance_floor
-    from morelli.errors import NotEnoughDataError
-    from morelli.report import write_report
-    from morelli.trials import summarise
-
-    notes = list(notes)
-    nuisance: float | None = None
-    known = np.isin(catalog.column(label).astype(str), predictions.classes)
-    try:
-        floor = nuisance_floor(catalog.filter(known), label, seed=seed)
-        nuisance = floor.accuracy
-        if floor.gives_away:
-            notes.append(floor.sentence)
-    except NotEnoughDataError as error:
-        notes.append(f"The nuisance floor was not measured: {error}")
-    metrics = summarise(predictions, nuisance=nuisance, seed=seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    predictions.write(folder / "predictions.parquet")
-    write_text(folder / "metrics.json", json.dumps(_document(metrics, notes), ensure_ascii=False, indent=2) + "\n")
-    write_report(predictions, metrics, folder / "report.html", title=title, subtitle=" ".join(notes))
-    return metrics, notes
-
-
-def _document(metrics: Metrics, notes: list[str]) -> dict[str, Any]:
-    return {**metrics.to_dict(), "notes": notes}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from morelli.report._tables import class_table, metrics_table
 from morelli.report._text import headline
+from morelli.report.evaluation import write_evaluation
 from morelli.report.evidence import EvidenceBar, evidence_bars, evidence_rows
 from morelli.report.html import render_attributions, render_report, write_attributions, write_report
 
@@ -17,5 +18,6 @@ __all__ = [
     "render_attributions",
     "render_report",
     "write_attributions",
+    "write_evaluation",
     "write_report",
 ]
