@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from morelli._files import write_text
-from morelli.catalog import Catalog, nuisance_floor
 from morelli.errors import NotEnoughDataError
 from morelli.report.html import write_report
-from morelli.trials import Metrics, Predictions, summarise
+
+if TYPE_CHECKING:
+    from morelli.catalog import Catalog
+    from morelli.trials import Metrics, Predictions
 
 __all__ = ["write_evaluation"]
 
@@ -54,6 +55,11 @@ def write_evaluation(
     list of str
         `notes`, and what the nuisance floor adds to them.
     """
+    import numpy as np
+
+    from morelli.catalog import nuisance_floor
+    from morelli.trials import summarise
+
     notes = list(notes)
     nuisance: float | None = None
     known = np.isin(catalog.column(label).astype(str), predictions.classes)
@@ -67,8 +73,7 @@ def write_evaluation(
     metrics = summarise(predictions, nuisance=nuisance, seed=seed)
     folder.mkdir(parents=True, exist_ok=True)
     predictions.write(folder / "predictions.parquet")
-    write_text(
-        folder / "metrics.json", json.dumps({**metrics.to_dict(), "notes": notes}, ensure_ascii=False, indent=2) + "\n"
-    )
+    document = json.dumps({**metrics.to_dict(), "notes": notes}, ensure_ascii=False, indent=2)
+    write_text(folder / "metrics.json", document + "\n")
     write_report(predictions, metrics, folder / "report.html", title=title, subtitle=" ".join(notes))
     return metrics, notes
