@@ -18,9 +18,6 @@ from morelli.cli._common import (
     progress,
 )
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["evaluate"]
 
 
