@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from morelli.trials.engine import cross_validate, evaluate, overlap_notes
+from typing import TYPE_CHECKING, Any
+
 from morelli.trials.metrics import Metrics, summarise
 from morelli.trials.predictions import DECISIONS, Predictions
+
+if TYPE_CHECKING:
+    from morelli.trials.engine import cross_validate, evaluate, overlap_notes
 
 __all__ = [
     "DECISIONS",
@@ -15,3 +19,12 @@ __all__ = [
     "overlap_notes",
     "summarise",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The engine needs attributors and encoders; whoever only reads predictions should not have to wait for them.
+    if name in {"cross_validate", "evaluate", "overlap_notes"}:
+        from morelli.trials import engine
+
+        return getattr(engine, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
