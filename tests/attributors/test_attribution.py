@@ -74,7 +74,7 @@ def test_decide():
         ([1, 1, 0], 0.5, "ambiguous", "bruno", ("north", True)),
         ([0, 1, 1], 0.5, "ambiguous", "bruno", ("north", False)),
         ([1, 1, 1], 0.5, "ambiguous", "bruno", ("north", False)),
-        ([0, 1, 0], 0.01, "unknown", None, ("north", True)),
+        ([0, 1, 0], 0.01, "unknown", None, ("north", False)),
         ([1, 1, 1], 0.01, "unknown", None, ("north", False)),
     ],
 )

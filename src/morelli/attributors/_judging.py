@@ -11,35 +11,41 @@ from numpy.typing import NDArray
 from morelli.attributors.discriminant import Discriminant
 from morelli.attributors.strangeness import max_logit_score, max_probability_score
 
-__all__ = ["Judged", "Spread", "judge"]
+__all__ = ["Judged", "Spread", "judge", "strangeness"]
 
 Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Families' log-likelihoods, shape (families, n, K)."""
+    """Families' log-likelihoods, shape (families, n, K), and how far out each finds an image, shape (families, n)."""
 
     log_likelihood: Float
+    outlyingness: Float
 
     def fuse(self, weights: Float) -> Float:
         """Weighted sum of the families, shape (n, K)."""
         return np.asarray(np.tensordot(weights, self.log_likelihood, axes=1))
 
-    def strangeness(self, weights: Float, log_proba: Float) -> list[Float]:
-        """Scores that are high where an image is like no candidate, each of shape (n,): doubt, and unlikeliness.
 
-        Doubt looks at the highest probability; it says nothing of an image that is far from all candidates but least
-        far from one, for which the fused log-likelihood ratio of the best candidate to an average one is low. Distances
-        in the whole space of features were tried and left out: with few references they follow the picture's content,
-        and tell hidden models of a gallery hardly better than chance.
-        """
-        return [max_probability_score(log_proba), max_logit_score(self.fuse(weights))]
+def strangeness(fused: Float, log_proba: Float) -> list[Float]:
+    """Scores that are high where an image is like no candidate, each of shape (n,): doubt, and unlikeliness.
+
+    Doubt looks at the highest probability; it says nothing of an image that is far from all candidates but least far
+    from one, for which the fused log-likelihood ratio of the best candidate to an average one is low. Neither sees that
+    an image is like no picture at all (flat, pure noise): that is what `Judged.outlyingness` is for, which in turn
+    follows content, and tells models of pictures apart hardly better than chance.
+    """
+    return [max_probability_score(log_proba), max_logit_score(fused)]
 
 
 def judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: Float) -> Judged:
     """Let every family judge its columns of `X`, shape (n, d)."""
-    return Judged(np.stack([discriminants[name].log_likelihood(X[:, block]) for name, block in blocks.items()]))
+    columns = {name: X[:, block] for name, block in blocks.items()}
+    return Judged(
+        np.stack([discriminants[name].log_likelihood(values) for name, values in columns.items()]),
+        np.stack([discriminants[name].outlyingness(values) for name, values in columns.items()]),
+    )
 
 
 class Spread:

@@ -213,6 +213,7 @@ class Bundle:
     @classmethod
     def _rebuild(cls, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> Bundle:
         encoder = ForensicEncoder(document["encoder"]["families"])
+        _check_document(document, encoder)
         attributor = FusedAttributor.from_parts(arrays, document["attributor"])
         lineages = tuple(document["lineages"])
         if len(lineages) != len(attributor.classes_):
@@ -236,6 +237,20 @@ class Bundle:
             self_test=np.asarray(arrays["self_test"]),
             made_with=document["made_with"],
         )
+
+
+def _check_document(document: Mapping[str, Any], encoder: ForensicEncoder) -> None:
+    """Raise ValueError unless the description is of the right types and fits the encoder; nothing is allocated."""
+    texts = [document[name] for name in ("name", "version", "label", "made_with")]
+    if not all(isinstance(text, str) for text in [*texts, *document["notes"], *document["attributor"]["classes"]]):
+        raise ValueError("a name, a class or a note is no text")
+    if not all(lineage is None or isinstance(lineage, str) for lineage in document["lineages"]):
+        raise ValueError("a lineage is no text")
+    if not 0 <= document["open_set_level"] < 1:
+        raise ValueError(f"the open-set level is {document['open_set_level']}")
+    blocks = [[name, block.start, block.stop] for name, block in encoder.blocks.items()]
+    if document["attributor"]["blocks"] != blocks or document["attributor"]["n_features"] != encoder.dim:
+        raise ValueError("its families have other columns than this installation measures")
 
 
 def _content_hash(arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> str:

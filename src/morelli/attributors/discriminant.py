@@ -78,6 +78,11 @@ class Discriminant:
     def _standardise(self, X: NDArray[np.floating]) -> Float:
         return np.clip((X - self.centre) / self.scale, -CLIP, CLIP) - self.origin
 
+    def outlyingness(self, X: NDArray[np.floating]) -> Float:
+        """Mean square of the standardised and clipped features, shape (n,): 1 for a typical reference."""
+        Z = np.clip((X - self.centre) / self.scale, -CLIP, CLIP)
+        return np.asarray((Z**2).mean(axis=1))
+
     def coordinates(self, X: NDArray[np.floating]) -> Float:
         """Whitened discriminant coordinates of `X` (n, d), shape (n, r)."""
         return np.asarray(self._standardise(X) @ self.projection)

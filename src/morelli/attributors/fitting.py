@@ -80,7 +80,7 @@ def fit_bundle(
     failed = len(catalog) - len(references)
     if failed:
         notes.append(f"{failed} of {len(catalog)} references could not be used.")
-    if attributor.open_set_.smallest >= open_set_level:
+    if attributor.smallest_p >= open_set_level:
         notes.append(
             f"With {len(references)} references no open-set p-value can fall below {open_set_level:g}: "
             "nothing will be called unknown."
@@ -156,7 +156,7 @@ def lineages_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[tuple
 
 
 def prompt_hash(prompt_id: str) -> str:
-    """Return 16 hexadecimal digits that tell prompts apart without giving them away."""
+    """Return 16 hexadecimal digits that tell prompts apart; whoever guesses a prompt can confirm the guess."""
     return hashlib.sha256(prompt_id.encode()).hexdigest()[:16]
 
 

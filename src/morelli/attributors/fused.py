@@ -14,7 +14,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from morelli.attributors._judging import Judged, Spread, judge
+from morelli.attributors._judging import Judged, Spread, judge, strangeness
+from morelli.attributors.calibration import TemperatureCalibrator
 from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.discriminant import Discriminant, fit_discriminant
@@ -26,6 +27,9 @@ from morelli.errors import NotEnoughDataError
 __all__ = ["Answers", "FusedAttributor", "Training"]
 
 Float = NDArray[np.float64]
+
+OUTLYING_SHARE = 0.2
+"""Share of the open-set level that is spent on images that are like no picture at all; the rest is for other models."""
 
 MIN_IMAGES = 3
 """Fewest references of a class: with fewer, no image of it can be judged by a model that has seen two others."""
@@ -46,7 +50,7 @@ class Answers:
     evidence : dict of str to ndarray, shape (n, K)
         Log-likelihood ratio (nats) of each candidate against the mean of all, as each family contributes it.
     family_proba : dict of str to ndarray, shape (n, K)
-        What each family would say alone, with the weight that it has in the fusion.
+        What each family would say alone, with a temperature of its own.
     """
 
     proba: Float
@@ -117,8 +121,12 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     discriminants_ : dict of str to Discriminant
     calibration_ : CalibratorChoice
     conformal_ : SplitConformal
+    temperatures_ : dict of str to float
+        What makes a family's log-likelihoods probabilities of its own.
     strangeness_ : ScoreCombiner
         Makes one number of doubt and unlikeliness.
+    outlying_ : OpenSetModel
+        For images that are like no picture at all.
     open_set_ : OpenSetModel
 
     Examples
@@ -202,27 +210,36 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         held_out = self._out_of_fold(values, codes, spread, blocks, fold)
         with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
             weights = fit_fusion_weights(held_out.log_likelihood, codes)
-            fused = held_out.fuse(weights)
-            self.calibration_ = choose_calibrator(fused, codes, own_groups, self.random_state)
+            self.calibration_ = choose_calibrator(held_out.fuse(weights), codes, own_groups, self.random_state)
+            temperatures = [TemperatureCalibrator().fit(words, codes).temperature for words in held_out.log_likelihood]
+            fused, log_proba = self._cross_fit(held_out, codes, fold)
         self.weights_ = dict(zip(blocks, weights.tolist(), strict=True))
-        log_proba = self.calibration_.calibrator.transform(fused)
+        self.temperatures_ = dict(zip(blocks, temperatures, strict=True))
         # Thresholds treat images, not prompts, as exchangeable: a dozen prompts could never support a p-value below
         # 1/13. Prompts that differ more than the references' do widen the errors beyond the nominal ones.
         self.conformal_ = SplitConformal(level=self.level).fit(np.exp(log_proba), codes)
-        strangeness = held_out.strangeness(weights, log_proba)
         self.strangeness_ = ScoreCombiner()
-        self.open_set_ = OpenSetModel().fit(self.strangeness_.fit_transform(strangeness))
+        self.open_set_ = OpenSetModel().fit(self.strangeness_.fit_transform(strangeness(fused, log_proba)))
+        self.outlying_ = OpenSetModel().fit(held_out.outlyingness.mean(axis=0))
         self.training_ = Training(
             n_images={str(name): int(n) for name, n in zip(self.classes_, np.bincount(codes), strict=True)},
             n_groups=len(codes) if own_groups is None else int(own_groups.max()) + 1,
             n_folds=int(fold.max()) + 1,
-            accuracy=float((fused.argmax(axis=1) == codes).mean()),
+            accuracy=float((log_proba.argmax(axis=1) == codes).mean()),
             log_loss=float(-log_proba[np.arange(len(codes)), codes].mean()),
             leak_free=not notes,
             notes=tuple(notes),
         )
         self.discriminants_ = self._discriminants(values, codes, spread, blocks, np.arange(len(codes)))
         return self
+
+    @property
+    def smallest_p(self) -> float:
+        """The smallest open-set p-value that the number of references allows."""
+        return min(
+            self.open_set_.smallest / (1 - OUTLYING_SHARE),
+            self.outlying_.smallest / OUTLYING_SHARE,
+        )
 
     def predict_proba(self, X: ArrayLike) -> Float:
         """Return calibrated probabilities among the candidates, shape (n, K)."""
@@ -242,12 +259,18 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scale = 1 / self.calibration_.calibrator.temperature
         words = scale * weights[:, None, None] * judged.log_likelihood
         words -= words.mean(axis=2, keepdims=True)
+        unlike = self.open_set_.p_values(self.strangeness_.transform(strangeness(judged.fuse(weights), log_proba)))
+        outlying = self.outlying_.p_values(judged.outlyingness.mean(axis=0))
         return Answers(
             proba=proba,
             prediction_set=self.conformal_.predict_set(proba),
-            open_set_p=self.open_set_.p_values(self.strangeness_.transform(judged.strangeness(weights, log_proba))),
+            # Bonferroni with unequal shares: the smaller of two p-values stays one.
+            open_set_p=np.minimum(1, np.minimum(unlike / (1 - OUTLYING_SHARE), outlying / OUTLYING_SHARE)),
             evidence=dict(zip(self.weights_, words, strict=True)),
-            family_proba={name: softmax(word, axis=1) for name, word in zip(self.weights_, words, strict=True)},
+            family_proba={
+                name: softmax(word / self.temperatures_[name], axis=1)
+                for name, word in zip(self.weights_, judged.log_likelihood, strict=True)
+            },
         )
 
     def without(self, answers: Answers, family: str) -> Float:
@@ -278,6 +301,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "conformal": self.conformal_.to_dict(),
             "strangeness": self.strangeness_.to_dict(),
             "open_set": self.open_set_.to_dict(),
+            "outlying": self.outlying_.to_dict(),
+            "temperatures": self.temperatures_,
             "training": asdict(self.training_) | {"notes": list(self.training_.notes)},
         }
         return arrays, values
@@ -294,12 +319,20 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         blocks = {name: slice(int(start), int(stop)) for name, start, stop in values["blocks"]}
         new = cls(blocks, **values["settings"])
         new.classes_ = np.array(values["classes"])
+        if len(set(values["classes"])) != len(values["classes"]) or set(values["training"]["n_images"]) != set(
+            values["classes"]
+        ):
+            raise ValueError("its classes do not agree with one another")
         new.n_features_in_ = int(values["n_features"])
         new.weights_ = {name: float(values["weights"][name]) for name in blocks}
+        if min(new.weights_.values()) < 0:
+            raise ValueError("a family has a negative weight")
         new.calibration_ = CalibratorChoice.from_dict(values["calibration"])
         new.conformal_ = SplitConformal.from_dict(values["conformal"])
         new.strangeness_ = ScoreCombiner.from_dict(values["strangeness"])
         new.open_set_ = OpenSetModel.from_dict(values["open_set"])
+        new.outlying_ = OpenSetModel.from_dict(values["outlying"])
+        new.temperatures_ = {name: float(values["temperatures"][name]) for name in blocks}
         new.training_ = Training(**{**values["training"], "notes": tuple(values["training"]["notes"])})
         new.discriminants_ = {
             name: Discriminant(
@@ -369,6 +402,28 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         shares = np.full(k, 1 / k)
         return deal_groups(groups.astype(np.int64), codes.astype(np.int64), shares, self.random_state), notes
 
+    def _cross_fit(self, held_out: Judged, codes: NDArray[np.integer], fold: NDArray[np.int64]) -> tuple[Float, Float]:
+        """Fuse and calibrate every fold with weights and calibration of the other folds.
+
+        Conformal thresholds and open-set ranks must not come from predictions that the weights were fitted to: with few
+        references that alone makes sets too small.
+
+        Returns
+        -------
+        ndarray, ndarray, both of shape (n, K)
+            Fused log-likelihoods, and log-probabilities.
+        """
+        fused = np.empty(held_out.log_likelihood.shape[1:])
+        log_proba = np.empty_like(fused)
+        kind = type(self.calibration_.calibrator)
+        for name in range(int(fold.max()) + 1):
+            rows, others = fold == name, fold != name
+            weights = fit_fusion_weights(held_out.log_likelihood[:, others], codes[others])
+            words = held_out.fuse(weights)
+            fused[rows] = words[rows]
+            log_proba[rows] = kind().fit(words[others], codes[others]).transform(words[rows])
+        return fused, log_proba
+
     def _discriminants(
         self,
         X: Float,
@@ -404,4 +459,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             parts.append(judge(fitted, blocks, X[test]))
             order.append(test)
         back = np.argsort(np.concatenate(order))
-        return Judged(np.concatenate([part.log_likelihood for part in parts], axis=1)[:, back])
+        return Judged(
+            np.concatenate([part.log_likelihood for part in parts], axis=1)[:, back],
+            np.concatenate([part.outlyingness for part in parts], axis=1)[:, back],
+        )

@@ -80,7 +80,14 @@ def run_demo(sample: Catalog, campaign: list[Path], output: Path, workers: int |
     step(2, "Evaluate", f"{len(test)} images of other photographs, unknown models among them")
     with progress("Measuring held-out images") as report:
         predictions = evaluate(bundle, test, workers=workers, progress=report)
-    metrics, _ = write_evaluation(predictions, test, output, title="Embedded sample", notes=[*bundle.notes, NOTE])
+    metrics, _ = write_evaluation(
+        predictions,
+        test,
+        output,
+        title="Embedded sample",
+        notes=[*bundle.notes, NOTE],
+        target_coverage=bundle.attributor.level,
+    )
     console.print(metrics_table(metrics))
 
     step(3, "Judge a campaign", f"{len(campaign)} images from a folder of mixed origin")

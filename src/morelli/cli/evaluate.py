@@ -67,7 +67,14 @@ def evaluate(
         predictions = run(loaded, images, cache=open_cache(cache, no_cache), workers=workers, progress=report)
     title = f"{loaded.name} {loaded.version}"
     metrics, notes = write_evaluation(
-        predictions, images, output, title=title, label=loaded.label, notes=notes, seed=seed
+        predictions,
+        images,
+        output,
+        title=title,
+        label=loaded.label,
+        notes=notes,
+        seed=seed,
+        target_coverage=loaded.attributor.level,
     )
     if as_json:
         typer.echo((output / "metrics.json").read_text(encoding="utf-8"), nl=False)

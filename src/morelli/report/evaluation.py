@@ -27,6 +27,7 @@ def write_evaluation(
     label: str = "model",
     notes: Sequence[str] = (),
     seed: int = 0,
+    target_coverage: float | None = None,
 ) -> tuple[Metrics, list[str]]:
     """Write ``predictions.parquet``, ``metrics.json`` and ``report.html`` into `folder`.
 
@@ -48,6 +49,8 @@ def write_evaluation(
         Sentences that belong beside the figures.
     seed : int, default 0
         Of the bootstrap and the nuisance floor.
+    target_coverage : float, optional
+        What the conformal sets were made for.
 
     Returns
     -------
@@ -62,7 +65,8 @@ def write_evaluation(
 
     notes = list(notes)
     nuisance: float | None = None
-    known = np.isin(catalog.column(label).astype(str), predictions.classes)
+    codes, values = catalog.codes(label)
+    known = np.array([*(str(value) in predictions.classes for value in values), False])[codes]
     try:
         floor = nuisance_floor(catalog.filter(known), label, seed=seed)
         nuisance = floor.accuracy
@@ -70,7 +74,7 @@ def write_evaluation(
             notes.append(floor.sentence)
     except NotEnoughDataError as error:
         notes.append(f"The nuisance floor was not measured: {error}")
-    metrics = summarise(predictions, nuisance=nuisance, seed=seed)
+    metrics = summarise(predictions, nuisance=nuisance, seed=seed, target_coverage=target_coverage)
     folder.mkdir(parents=True, exist_ok=True)
     predictions.write(folder / "predictions.parquet")
     document = json.dumps({**metrics.to_dict(), "notes": notes}, ensure_ascii=False, indent=2)
