@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import morelli.catalog.ingest as ingest
 from morelli.catalog import Catalog, build_catalog, read_facts
@@ -214,3 +215,22 @@ def test_a_killed_process_resumes(gallery, tmp_path, reads):
     build_catalog(gallery, undisturbed)
     assert output.read_bytes() == undisturbed.read_bytes()
     assert resumed.table.equals(Catalog.read(undisturbed).table)
+
+
+def test_a_folder_that_cannot_be_listed_is_a_row(tmp_path, monkeypatch):
+    import os
+
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "open").mkdir()
+    Image.new("RGB", (80, 80), "teal").save(tmp_path / "open" / "a.png")
+    scandir = os.scandir
+
+    def denied(folder):
+        if str(folder).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    catalog = build_catalog(tmp_path)
+    assert [path.name for path in catalog.paths] == ["a.png", "shut"]
+    assert catalog.n_unreadable == 1

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from morelli._text import printable
 from morelli.attributors import Bundle, attribute
 from morelli.cli import attribute as command
 from morelli.cli._inputs import expand
-from morelli.cli._text import printable
 from morelli.sample import sample_path
 
 needs_odd_names = pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")

@@ -59,10 +59,12 @@ def test_build_goes_on_unless_it_shall_not(cli, per_model, tmp_path, monkeypatch
     first = len(read)
     monkeypatch.setattr(ingest, "read_facts", lambda path, limits: (read.append(path), original(path, limits))[1])
     assert cli("catalog", "build", per_model, "-o", output, "-w", "1").exit_code == 0
-    assert len(read) == 5
+    # Two of five were left; the one that was in flight may be read again.
     assert first == 3
+    assert len(read) - first in (2, 3)
+    before = len(read)
     assert cli("catalog", "build", per_model, "-o", output, "-w", "1", "--restart").exit_code == 0
-    assert len(read) == 10
+    assert len(read) - before == 5
 
 
 @pytest.mark.parametrize("place", [".", "t.csv/c.parquet"])

@@ -22,3 +22,24 @@ def test_not_a_bundle(cli, references):
     result = cli("show", references)
     assert result.exit_code == 1
     assert "not a Morelli bundle" in result.stderr
+
+
+def test_names_cannot_steer_the_terminal():
+    from io import StringIO
+
+    from rich.console import Console
+
+    from morelli.cli.show import bundle_table
+
+    hostile = "x\x1b]0;owned\x07\x1b[31m[red]y"
+    description = {
+        "id": "0", "name": hostile, "version": hostile, "notes": [hostile], "weights": {"residual": 1.0},
+        "classes": [{"label": hostile, "lineage": hostile, "images": 3}], "references": {"images": 3},
+        "training": {"n_groups": 1, "n_folds": 2, "accuracy": 0.5, "log_loss": 1.0},
+        "conformal": {"level": 0.9}, "open_set_level": 0.05,
+    }  # fmt: skip
+    out = StringIO()
+    Console(file=out, force_terminal=False, width=200).print(bundle_table(description))
+    assert "\x1b" not in out.getvalue()
+    assert "\x07" not in out.getvalue()
+    assert "[red]y" in out.getvalue()

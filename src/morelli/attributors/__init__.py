@@ -1,9 +1,10 @@
 """Attributors: estimators, their doubt, and the bundles that carry them."""
 
+from morelli.attributors.answers import Answers, Training
 from morelli.attributors.attribution import attribute, decide
 from morelli.attributors.bundle import BUNDLE_SUFFIX, Bundle, References
 from morelli.attributors.fitting import fit_attributor, fit_bundle
-from morelli.attributors.fused import Answers, FusedAttributor, Training
+from morelli.attributors.fused import FusedAttributor
 from morelli.attributors.verdict import Candidate, Lineage, Verdict
 
 __all__ = [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from morelli.attributors.answers import Answers
 from morelli.attributors.bundle import Bundle
-from morelli.attributors.fused import Answers
 from morelli.attributors.lineage import lineage_probabilities, set_lineage
 from morelli.attributors.verdict import Candidate, Lineage, Verdict
 from morelli.encoders import Extraction, iter_extract

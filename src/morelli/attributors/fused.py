@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from morelli.attributors._judging import Judged, Spread, judge, strangeness
+from morelli.attributors.answers import Answers, Training
 from morelli.attributors.calibration import TemperatureCalibrator
 from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
 from morelli.attributors.conformal import SplitConformal
@@ -24,7 +25,7 @@ from morelli.attributors.open_set import OpenSetModel, ScoreCombiner
 from morelli.catalog.folds import deal_groups
 from morelli.errors import NotEnoughDataError
 
-__all__ = ["Answers", "FusedAttributor", "Training"]
+__all__ = ["FusedAttributor"]
 
 Float = NDArray[np.float64]
 
@@ -33,60 +34,6 @@ OUTLYING_SHARE = 0.2
 
 MIN_IMAGES = 3
 """Fewest references of a class: with fewer, no image of it can be judged by a model that has seen two others."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What an attributor says of n images among K candidates.
-
-    Attributes
-    ----------
-    proba : ndarray, shape (n, K)
-        Calibrated probabilities among the candidates.
-    prediction_set : ndarray of bool, shape (n, K)
-        Conformal set.
-    open_set_p : ndarray, shape (n,)
-        p-value of "made by one of the candidates".
-    evidence : dict of str to ndarray, shape (n, K)
-        Log-likelihood ratio (nats) of each candidate against the mean of all, as each family contributes it.
-    family_proba : dict of str to ndarray, shape (n, K)
-        What each family would say alone, with a temperature of its own.
-    """
-
-    proba: Float
-    prediction_set: NDArray[np.bool_]
-    open_set_p: Float
-    evidence: dict[str, Float]
-    family_proba: dict[str, Float]
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """Facts about a fit that belong beside every result.
-
-    Attributes
-    ----------
-    n_images : dict of str to int
-        References of each class.
-    n_groups, n_folds : int
-        Prompts (or other groups), and folds of the out-of-fold predictions.
-    accuracy : float
-        Of the out-of-fold predictions, before calibration.
-    log_loss : float
-        Of the calibrated out-of-fold predictions (nats), which the calibration was fitted to.
-    leak_free : bool
-        False where images of one prompt may have stood on both sides of a fold.
-    notes : tuple of str
-        Sentences for the reader of a result.
-    """
-
-    n_images: dict[str, int]
-    n_groups: int
-    n_folds: int
-    accuracy: float
-    log_loss: float
-    leak_free: bool
-    notes: tuple[str, ...]
 
 
 class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -29,12 +29,19 @@ def walk_folder(root: Path) -> Iterator[tuple[str, ...]]:
 
 
 def _walk(folder: str, parts: tuple[str, ...], above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, ...]]:
-    status = os.stat(folder)  # noqa: PTH116 -- strings throughout: 100 000 files
-    identity = (status.st_dev, status.st_ino)
-    if identity in above:
+    try:
+        status = os.stat(folder)  # noqa: PTH116 -- strings throughout: 100 000 files
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            return
+        with os.scandir(folder) as scan:
+            entries = sorted((entry.name, entry.is_dir(), entry.path) for entry in scan if entry.name[0] != ".")
+    except OSError:
+        if not parts:
+            raise
+        # A folder that cannot be listed is given as if it were a file: reading it makes the row that says why.
+        yield parts
         return
-    with os.scandir(folder) as scan:
-        entries = sorted((entry.name, entry.is_dir(), entry.path) for entry in scan if not entry.name.startswith("."))
     for name, is_folder, path in entries:
         if is_folder:
             if name != "__MACOSX":

@@ -6,8 +6,8 @@ from collections import Counter
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from morelli._text import safe_text
 from morelli.catalog.catalog import Catalog
 from morelli.catalog.checks import CatalogReport, Repeats
 from morelli.catalog.nuisance import NuisanceFloor
@@ -22,15 +22,15 @@ def render_catalog(catalog: Catalog) -> RenderableType:
     """Summarise a catalog just built: counts, and the first errors."""
     readable = len(catalog) - catalog.n_unreadable
     _, models = catalog.codes("model")
-    lines = [Text(f"{len(catalog)} images, {readable} readable, {len(models)} models")]
+    lines = [safe_text(f"{len(catalog)} images, {readable} readable, {len(models)} models")]
     if catalog.n_unreadable:
         bad = catalog.table.filter(catalog.table["error"].is_valid())
         kinds = Counter(bad["error_kind"].to_pylist())
-        lines.append(Text(", ".join(f"{count} {kind}" for kind, count in kinds.most_common()), style="yellow"))
+        lines.append(safe_text(", ".join(f"{count} {kind}" for kind, count in kinds.most_common()), style="yellow"))
         first = bad.slice(0, 5).select(["uri", "error"]).to_pylist()
-        lines += [Text(f"  {row['uri']}: {row['error']}") for row in first]
+        lines += [safe_text(f"  {row['uri']}: {row['error']}") for row in first]
         if len(bad) > 5:
-            lines.append(Text(f"  and {len(bad) - 5} more"))
+            lines.append(safe_text(f"  and {len(bad) - 5} more"))
     return Group(*lines)
 
 
@@ -38,13 +38,13 @@ def render_floor(floor: NuisanceFloor) -> RenderableType:
     """Show the nuisance floor: the sentence, and the columns that tell most."""
     table = _table("One column alone", ["column", "accuracy"], right={1})
     for name, accuracy in list(floor.columns.items())[:6]:
-        table.add_row(Text(name), f"{100 * accuracy:.1f}%")
+        table.add_row(safe_text(name), f"{100 * accuracy:.1f}%")
     facts = (
         f"{floor.n} images, {floor.n_classes} classes, {floor.n_groups} groups, {floor.folds} folds, seed {floor.seed}"
     )
     parts: list[RenderableType] = [
-        Text(floor.sentence, style="bold red" if floor.gives_away else ""),
-        Text(facts, style="dim"),
+        safe_text(floor.sentence, style="bold red" if floor.gives_away else ""),
+        safe_text(facts, style="dim"),
     ]
     return Group(*parts, table) if floor.columns else Group(*parts)
 
@@ -52,22 +52,22 @@ def render_floor(floor: NuisanceFloor) -> RenderableType:
 def render_report(report: CatalogReport) -> RenderableType:
     """Show a report: warnings first, then the figures behind them."""
     parts: list[RenderableType] = [
-        Text(f"{report.n} images, {report.n_readable} readable, {len(report.classes)} values of {report.label}"),
-        *(Text(f"! {warning}", style="yellow") for warning in report.warnings),
+        safe_text(f"{report.n} images, {report.n_readable} readable, {len(report.classes)} values of {report.label}"),
+        *(safe_text(f"! {warning}", style="yellow") for warning in report.warnings),
     ]
     if not report.warnings:
-        parts.append(Text("No problem found.", style="green"))
+        parts.append(safe_text("No problem found.", style="green"))
     parts += ["", _classes_table(report), "", _repeats_table(report)]
     for kind, repeats in (("Equal files", report.exact), ("Near-duplicates", report.near)):
         parts += _examples(kind, repeats)
     if report.error_examples:
-        parts += ["", Text("Unreadable, for example", style="bold")]
-        parts += [Text(f"  {row['uri']}: {row['error']}") for row in report.error_examples]
+        parts += ["", safe_text("Unreadable, for example", style="bold")]
+        parts += [safe_text(f"  {row['uri']}: {row['error']}") for row in report.error_examples]
     if report.straddling_prompts:
-        parts += ["", Text("Prompts in more than one split, for example", style="bold")]
-        parts += [Text(f"  {prompt}") for prompt in report.straddling_prompts[:5]]
+        parts += ["", safe_text("Prompts in more than one split, for example", style="bold")]
+        parts += [safe_text(f"  {prompt}") for prompt in report.straddling_prompts[:5]]
     if report.nuisance is not None:
-        parts += ["", Text("Nuisance floor", style="bold"), render_floor(report.nuisance)]
+        parts += ["", safe_text("Nuisance floor", style="bold"), render_floor(report.nuisance)]
     return Group(*parts)
 
 
@@ -76,9 +76,9 @@ def render_split(split: Split) -> RenderableType:
     table = _table(None, ["part", "images", "share", "groups"], right={1, 2, 3})
     for index, (name, count) in enumerate(split.counts().items()):
         groups = len(set(split.group[split.fold == index].tolist()))
-        table.add_row(Text(name), str(count), f"{100 * count / len(split):.1f}%", str(groups))
-    notes = [Text(note, style="" if split.leak_free else "yellow") for note in split.notes]
-    return Group(table, *notes, Text(f"hash {split.hash}", style="dim"))
+        table.add_row(safe_text(name), str(count), f"{100 * count / len(split):.1f}%", str(groups))
+    notes = [safe_text(note, style="" if split.leak_free else "yellow") for note in split.notes]
+    return Group(table, *notes, safe_text(f"hash {split.hash}", style="dim"))
 
 
 def _table(title: str | None, names: list[str], right: set[int]) -> Table:
@@ -94,14 +94,14 @@ def _classes_table(report: CatalogReport) -> Table:
     for name, facts in list(report.classes.items())[:_MAX_ROWS]:
         cells = [_few(facts.formats), _few(facts.sizes)]
         table.add_row(
-            Text(name),
+            safe_text(name),
             str(facts.images),
             str(facts.prompts),
-            *map(Text, cells),
+            *map(safe_text, cells),
             f"{facts.median_bytes:,}".replace(",", " "),
         )
     if len(report.classes) > _MAX_ROWS:
-        table.add_row(Text(f"and {len(report.classes) - _MAX_ROWS} more"))
+        table.add_row(safe_text(f"and {len(report.classes) - _MAX_ROWS} more"))
     return table
 
 
@@ -125,5 +125,5 @@ def _repeats_table(report: CatalogReport) -> Table:
 def _examples(kind: str, repeats: Repeats) -> list[RenderableType]:
     if not repeats.examples:
         return []
-    shown: list[RenderableType] = ["", Text(f"{kind}, for example", style="bold")]
-    return shown + [Text("  " + " = ".join(example)) for example in repeats.examples]
+    shown: list[RenderableType] = ["", safe_text(f"{kind}, for example", style="bold")]
+    return shown + [safe_text("  " + " = ".join(example)) for example in repeats.examples]

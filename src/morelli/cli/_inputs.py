@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import typer
 
-from morelli.cli._text import printable
+from morelli._text import printable
 
 __all__ = ["expand"]
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import typer
 
-from morelli.cli._text import help_of, printable
+from morelli._text import printable
+from morelli.cli._text import help_of
 from morelli.errors import MorelliError
 
 __all__ = ["INTERRUPTED", "register"]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["examples_of", "help_of", "printable", "storable"]
+__all__ = ["examples_of", "help_of", "storable"]
 
 _INDENT = "    "
 
@@ -24,17 +24,6 @@ def storable(text: str) -> str:
     'caf\\udce9.png'
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def printable(text: str) -> str:
-    r"""Return `text` on one line and without characters that a terminal could obey.
-
-    Examples
-    --------
-    >>> printable("two\nlines \x1b[31m and a café")
-    'two\\nlines \\x1b[31m and a café'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def help_of(command: Callable[..., Any]) -> str:

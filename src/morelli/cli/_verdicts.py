@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from morelli.cli._text import printable, storable
+from morelli._text import printable
+from morelli.cli._text import storable
 
 if TYPE_CHECKING:
     from morelli.attributors import Verdict
@@ -82,7 +83,7 @@ def _answer(verdict: Verdict) -> str:
     if verdict.decision == "unknown":
         return f"none of the candidates (least unlike: {verdict.candidates[0].model})"
     if verdict.decision == "ambiguous":
-        names = list(verdict.prediction_set) or [verdict.candidates[0].model]
+        names = list(verdict.prediction_set)
         shown = " or ".join(names[:_NAMES_SHOWN])
         shown += f" or {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         return shown + (f"; lineage {verdict.lineage.label}" if verdict.lineage.settled else "")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from morelli._text import safe_text
 from morelli.cli._common import WorkersOption, check_output, progress
 
 if TYPE_CHECKING:
@@ -104,10 +105,9 @@ def _tally(verdicts: list[Verdict]) -> RenderableType:
     from collections import Counter
 
     from rich.table import Table
-    from rich.text import Text
 
     counts = Counter((verdict.decision, verdict.label or "none of the candidates") for verdict in verdicts)
     table = Table("images", "decision", "candidate", box=None, padding=(0, 2), header_style="bold")
     for (decision, label), count in counts.most_common():
-        table.add_row(str(count), decision, Text(label))
+        table.add_row(str(count), decision, safe_text(label))
     return table

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from morelli._text import safe_text
 from morelli.cli._common import BundleArgument
 
 if TYPE_CHECKING:
@@ -41,11 +42,10 @@ def bundle_table(description: dict[str, Any]) -> RenderableType:
     """Render :meth:`morelli.attributors.Bundle.describe` for a terminal."""
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
 
     training, classes = description["training"], description["classes"]
     head = Table(show_header=False, box=None, padding=(0, 2))
-    head.add_row("bundle", Text(f"{description['name']} {description['version']}  ({description['id']})"))
+    head.add_row("bundle", safe_text(f"{description['name']} {description['version']}  ({description['id']})"))
     head.add_row("candidates", f"{len(classes)}, from {description['references']['images']} images")
     head.add_row("prompts", f"{training['n_groups']} groups in {training['n_folds']} folds")
     head.add_row("held-out accuracy", f"{100 * training['accuracy']:.1f}%, log loss {training['log_loss']:.2f}")
@@ -55,6 +55,6 @@ def bundle_table(description: dict[str, Any]) -> RenderableType:
     table = Table("candidate", "lineage", "images", title_justify="left", box=None, padding=(0, 2), header_style="bold")
     table.columns[2].justify = "right"
     for row in classes:
-        table.add_row(Text(row["label"]), Text(row["lineage"] or "-"), str(row["images"]))
-    notes = [Text(f"Note: {note}", style="yellow") for note in description["notes"]]
+        table.add_row(safe_text(row["label"]), safe_text(row["lineage"] or "-"), str(row["images"]))
+    notes = [safe_text(f"Note: {note}", style="yellow") for note in description["notes"]]
     return Group(head, "", table, *notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from morelli._text import safe_text
 from morelli.report._text import NOTHING, decimal, lineage_order, number, per_hundred, signed, span
 from morelli.trials import Metrics
 
@@ -24,16 +25,15 @@ def metrics_table(metrics: Metrics, title: str = "") -> Table:
     """
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=Text(title, style="bold") if title else None, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title=safe_text(title, style="bold") if title else None, title_justify="left")
     table.add_column("of 100")
     table.add_column("", justify="right")
     table.add_column("", style="dim")
     m = metrics
     prompts = "prompt clusters" if m.prompt_known else "clusters; prompts unknown"
     interval = f"95% interval {span(m.accuracy_low, m.accuracy_high)}"
-    table.add_row(Text("right model", style="bold"), Text(per_hundred(m.accuracy), style="bold"), interval)
+    table.add_row(safe_text("right model", style="bold"), safe_text(per_hundred(m.accuracy), style="bold"), interval)
     table.add_row("chance", per_hundred(m.chance), f"{number(m.n_classes)} candidates")
     table.add_row(
         "container alone", per_hundred(m.nuisance), "the nuisance floor" if m.nuisance is not None else "not measured"
@@ -75,7 +75,6 @@ def class_table(metrics: Metrics) -> Table:
     """Return precision and recall of each candidate, relatives together, as a table for `rich`."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("model", "lineage"):
@@ -86,10 +85,10 @@ def class_table(metrics: Metrics) -> Table:
     for i in lineage_order([c.model for c in metrics.per_class], [c.lineage for c in metrics.per_class]):
         row = metrics.per_class[i]
         # Labels come from strangers: as Text, square brackets in them are no markup.
-        called = Text(f"{row.confused_with} ({per_hundred(row.confused_share)})" if row.confused_with else "")
+        called = safe_text(f"{row.confused_with} ({per_hundred(row.confused_share)})" if row.confused_with else "")
         table.add_row(
-            Text(row.model),
-            Text(row.lineage or NOTHING),
+            safe_text(row.model),
+            safe_text(row.lineage or NOTHING),
             number(row.support),
             per_hundred(row.precision),
             per_hundred(row.recall),

@@ -1,0 +1,66 @@
+"""What an attributor says of images, and what belongs to know about how it was fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Answers", "Training"]
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What an attributor says of n images among K candidates.
+
+    Attributes
+    ----------
+    proba : ndarray, shape (n, K)
+        Calibrated probabilities among the candidates.
+    prediction_set : ndarray of bool, shape (n, K)
+        Conformal set.
+    open_set_p : ndarray, shape (n,)
+        p-value of "made by one of the candidates".
+    evidence : dict of str to ndarray, shape (n, K)
+        Log-likelihood ratio (nats) of each candidate against the mean of all, as each family contributes it.
+    family_proba : dict of str to ndarray, shape (n, K)
+        What each family would say alone, with a temperature of its own.
+    """
+
+    proba: Float
+    prediction_set: NDArray[np.bool_]
+    open_set_p: Float
+    evidence: dict[str, Float]
+    family_proba: dict[str, Float]
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Facts about a fit that belong beside every result.
+
+    Attributes
+    ----------
+    n_images : dict of str to int
+        References of each class.
+    n_groups, n_folds : int
+        Prompts (or other groups), and folds of the out-of-fold predictions.
+    accuracy : float
+        Of the out-of-fold predictions, before calibration.
+    log_loss : float
+        Of the calibrated out-of-fold predictions (nats), which the calibration was fitted to.
+    leak_free : bool
+        False where images of one prompt may have stood on both sides of a fold.
+    notes : tuple of str
+        Sentences for the reader of a result.
+    """
+
+    n_images: dict[str, int]
+    n_groups: int
+    n_folds: int
+    accuracy: float
+    log_loss: float
+    leak_free: bool
+    notes: tuple[str, ...]
