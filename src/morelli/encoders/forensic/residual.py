@@ -68,8 +68,7 @@ def _histogram(regions: int, horizontal: NDArray[np.uint8], vertical: NDArray[np
     bins = LEVELS**ORDER
     height, width = min(horizontal.shape[1], vertical.shape[1]), min(horizontal.shape[2], vertical.shape[2])
     # Counting pairs and adding up rows and columns of the table costs little more than counting one of the two.
-    pairs = horizontal[:, :height, :width].astype(np.uint16)
-    pairs *= np.uint16(bins)
+    pairs = np.multiply(horizontal[:, :height, :width], np.uint16(bins), dtype=np.uint16)
     pairs += vertical[:, :height, :width]
     tables = (np.bincount(region, minlength=bins * bins) for region in pairs.reshape(regions, -1))
     counts = np.stack(

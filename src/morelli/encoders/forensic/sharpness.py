@@ -58,8 +58,8 @@ def contrast_profile(planes: Float, regions: int = 1) -> NDArray[np.float32]:
 )
 def sharpness(planes: Planes) -> NDArray[np.float32]:
     """Measure the family; shape (regions, 120)."""
-    quarter = planes.some(planes.luma_quarter, 2)
-    octaves = [planes.some(planes.luma, 4), planes.some(planes.luma_half, 2), quarter, halve(quarter)]
-    for chroma in (planes.some(planes.blue_half, 2), planes.some(planes.red_half, 2)):
+    full, half, quarter = (planes.some(plane, 4) for plane in (planes.luma, planes.luma_half, planes.luma_quarter))
+    octaves = [full, half, quarter, halve(quarter)]
+    for chroma in (planes.some(planes.blue_half, 4), planes.some(planes.red_half, 4)):
         octaves += [chroma, halve(chroma)]
     return np.concatenate([contrast_profile(octave, planes.regions) for octave in octaves], axis=1)
