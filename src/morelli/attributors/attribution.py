@@ -109,12 +109,12 @@ def _verdicts(bundle: Bundle, measured: list[Extraction], answers: Answers, fact
             probability=float(answers.proba[i, order[0]]) if certain else None,
             lineage=lineage,
             candidates=tuple(
-                Candidate(classes[k], float(answers.proba[i, k]), round(float(llr[i, k]), 6)) for k in order
+                Candidate(classes[k], float(answers.proba[i, k]), round(float(llr[i, k]), 6) + 0.0) for k in order
             ),
             prediction_set=tuple(classes[k] for k in members),
             open_set_p=float(answers.open_set_p[i]),
             evidence={
-                family: {classes[k]: round(float(words[i, k]), 6) for k in listed}
+                family: {classes[k]: round(float(words[i, k]), 6) + 0.0 for k in listed}
                 for family, words in answers.evidence.items()
             },
             quality=extraction.quality.to_dict() if extraction.quality else {},
