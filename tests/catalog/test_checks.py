@@ -126,3 +126,21 @@ def test_renderings(messy):
     assert "model0/prompt0.png" in text_of(render_report(check_catalog(catalog)))
     split = split_catalog(catalog, folds=3)
     assert split.hash[:20] in text_of(render_split(split))
+
+
+def test_renderings_obey_no_name(table_of):
+    hostile = "x\x1b]0;owned\x07\x1b[31m[red]y"
+    catalog = table_of(
+        12,
+        uri=[f"{hostile}{row}" for row in range(12)],
+        image_id=["0" * 64] * 4 + [f"{row}" * 64 for row in range(1, 9)],
+        model=[f"{hostile}{row % 2}" for row in range(12)],
+        prompt_id=[f"{hostile}{row // 4}" for row in range(12)],
+        split=[f"{hostile}{row % 2}" for row in range(12)],
+        error=[None] * 11 + [hostile],
+        error_kind=[None] * 11 + ["corrupt"],
+    )
+    for made in (render_catalog(catalog), render_report(check_catalog(catalog))):
+        shown = text_of(made)
+        assert "\x1b" not in shown and "\x07" not in shown
+        assert "\\x1b[31m[red]y" in shown

@@ -218,8 +218,6 @@ def test_a_killed_process_resumes(gallery, tmp_path, reads):
 
 
 def test_a_folder_that_cannot_be_listed_is_a_row(tmp_path, monkeypatch):
-    import os
-
     (tmp_path / "shut").mkdir()
     (tmp_path / "open").mkdir()
     Image.new("RGB", (80, 80), "teal").save(tmp_path / "open" / "a.png")
@@ -234,3 +232,15 @@ def test_a_folder_that_cannot_be_listed_is_a_row(tmp_path, monkeypatch):
     catalog = build_catalog(tmp_path)
     assert [path.name for path in catalog.paths] == ["a.png", "shut"]
     assert catalog.n_unreadable == 1
+    assert list(catalog.column("model")) == ["open", "shut"]
+    assert list(catalog.column("error_kind")) == [None, "missing"]
+    assert catalog.column("error")[1] == "The folder cannot be listed: Permission denied."
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_in_a_circle_leaves_its_folder_alone(tmp_path, save):
+    save(tmp_path / "model" / "a.png", 1)
+    (tmp_path / "model" / "loop").symlink_to(tmp_path / "model" / "loop")
+    catalog = build_catalog(tmp_path)
+    assert list(catalog.column("uri")) == ["model/a.png", "model/loop"]
+    assert [error is not None for error in catalog.column("error")] == [False, True]

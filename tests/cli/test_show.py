@@ -33,7 +33,7 @@ def test_names_cannot_steer_the_terminal():
 
     hostile = "x\x1b]0;owned\x07\x1b[31m[red]y"
     description = {
-        "id": "0", "name": hostile, "version": hostile, "notes": [hostile], "weights": {"residual": 1.0},
+        "id": "0", "name": hostile, "version": hostile, "notes": [hostile], "weights": {hostile: 1.0},
         "classes": [{"label": hostile, "lineage": hostile, "images": 3}], "references": {"images": 3},
         "training": {"n_groups": 1, "n_folds": 2, "accuracy": 0.5, "log_loss": 1.0},
         "conformal": {"level": 0.9}, "open_set_level": 0.05,

@@ -20,31 +20,46 @@ begin with a dot are never tried.
 """
 
 
-def walk_folder(root: Path) -> Iterator[tuple[str, ...]]:
+def walk_folder(root: Path) -> Iterator[tuple[tuple[str, ...], OSError | None]]:
     """Give the parts (relative to `root`) of every file that could be an image, sorted by folder and name.
 
-    Symbolic links to folders are followed, except into a folder that is being walked already.
+    A folder below `root` that cannot be listed is given too, with the error; beside files stands None. Symbolic links
+    to folders are followed, except into a folder that is being walked already.
+
+    Raises
+    ------
+    OSError
+        `root` itself cannot be listed.
     """
     yield from _walk(str(root), (), ())
 
 
-def _walk(folder: str, parts: tuple[str, ...], above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, ...]]:
+def _walk(
+    folder: str, parts: tuple[str, ...], above: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[tuple[str, ...], OSError | None]]:
     try:
         status = os.stat(folder)  # noqa: PTH116 -- strings throughout: 100 000 files
         identity = (status.st_dev, status.st_ino)
         if identity in above:
             return
         with os.scandir(folder) as scan:
-            entries = sorted((entry.name, entry.is_dir(), entry.path) for entry in scan if entry.name[0] != ".")
-    except OSError:
+            entries = sorted((entry.name, _is_folder(entry), entry.path) for entry in scan if entry.name[0] != ".")
+    except OSError as error:
         if not parts:
             raise
-        # A folder that cannot be listed is given as if it were a file: reading it makes the row that says why.
-        yield parts
+        yield parts, error
         return
     for name, is_folder, path in entries:
         if is_folder:
             if name != "__MACOSX":
                 yield from _walk(path, (*parts, name), (*above, identity))
         elif os.path.splitext(name)[1].lower() not in SKIPPED_SUFFIXES:  # noqa: PTH122
-            yield (*parts, name)
+            yield (*parts, name), None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Take a link that leads nowhere (in a circle, through a closed folder) for a file: reading it says why."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

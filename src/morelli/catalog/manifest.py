@@ -62,7 +62,7 @@ class Source:
         """Append a row for the path `raw` as the user wrote it."""
         uri, problem = _locate(raw, self.base)
         if problem is not None:
-            self.problems[len(self.uris)] = problem
+            self.problems.setdefault(len(self.uris), problem)
         self.uris.append(uri)
         for name, values in self.labels.items():
             values.append(labels.get(name))
@@ -126,15 +126,19 @@ def _read_folder(root: Path, model_from: str | None, prompt_from: str | None, ha
     rows = Source(root)
     nested = False
     try:
-        for parts in walk_folder(root):
-            nested = nested or len(parts) > 1
+        for parts, closed in walk_folder(root):
+            folders = parts if closed else parts[:-1]
+            nested = nested or bool(folders)
             labels: dict[str, str | None] = {}
-            if model_from == "folder" and len(parts) > 1:
-                labels["model"] = _printable(parts[0])
-            if prompt_from == "stem":
+            if model_from == "folder" and folders:
+                labels["model"] = _printable(folders[0])
+            if prompt_from == "stem" and not closed:
                 labels["prompt_id"] = _printable(Path(parts[-1]).stem)
-            elif prompt_from == "folder" and len(parts) > 2:
-                labels["prompt_id"] = _printable(parts[1])
+            elif prompt_from == "folder" and len(folders) > 1:
+                labels["prompt_id"] = _printable(folders[1])
+            if closed:
+                reason = closed.strerror or str(closed)
+                rows.problems[len(rows)] = Problem("missing", f"The folder cannot be listed: {reason}.")
             rows.add("/".join(parts), labels)
     except OSError as error:
         raise CatalogError(f"The folder {error.filename} cannot be listed: {error.strerror}.") from error
