@@ -132,7 +132,7 @@ def fit_attributor(
     attributor = FusedAttributor(dict(features.blocks), level=level, random_state=seed)
     attributor.fit(
         features.X,
-        _labels(references, label).astype(str),
+        references.text(label).astype(str),
         groups.ids,
         within=features.within,
         n_contrasts=features.n_contrasts,
@@ -145,7 +145,7 @@ def fit_attributor(
 
 def lineages_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[tuple[str | None, ...], list[str]]:
     """Return the lineage of each class, and a note for each class whose rows disagree (the most frequent is taken)."""
-    labels, lineages = _labels(catalog, label), catalog.column("lineage")
+    labels, lineages = catalog.text(label), catalog.column("lineage")
     notes, result = [], []
     for name in classes:
         values, counts = _counted(lineages[labels == name])
@@ -158,12 +158,6 @@ def lineages_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[tuple
 def prompt_hash(prompt_id: str) -> str:
     """Return 16 hexadecimal digits that tell prompts apart; whoever guesses a prompt can confirm the guess."""
     return hashlib.sha256(prompt_id.encode()).hexdigest()[:16]
-
-
-def _labels(catalog: Catalog, label: str) -> NDArray[np.object_]:
-    """Return a column of any type as text, None where it is null; shape (n,)."""
-    codes, values = catalog.codes(label)
-    return np.array([*(str(value) for value in values), None], dtype=object)[codes]
 
 
 def _counted(values: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:

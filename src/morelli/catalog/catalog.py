@@ -157,6 +157,11 @@ class Catalog:
         codes = pc.fill_null(pc.index_in(values, value_set=distinct), -1)
         return codes.to_numpy(zero_copy_only=False).astype(np.int64), distinct.to_pylist()
 
+    def text(self, name: str) -> NDArray[np.object_]:
+        """Return a column of any type as text, None where it is null; shape (n,)."""
+        codes, values = self.codes(name)
+        return np.array([*(str(value) for value in values), None], dtype=object)[codes]
+
     @cached_property
     def paths(self) -> list[Path]:
         """Absolute path of every row's file, in order.

@@ -65,8 +65,7 @@ def write_evaluation(
 
     notes = list(notes)
     nuisance: float | None = None
-    codes, values = catalog.codes(label)
-    known = np.array([*(str(value) in predictions.classes for value in values), False])[codes]
+    known = np.array([name in predictions.classes for name in catalog.text(label)], dtype=bool)
     try:
         floor = nuisance_floor(catalog.filter(known), label, seed=seed)
         nuisance = floor.accuracy

@@ -153,12 +153,6 @@ def overlap_notes(bundle: Bundle, catalog: Catalog) -> list[str]:
     return notes
 
 
-def _labels(catalog: Catalog, label: str) -> NDArray[np.object_]:
-    """Return a column of any type as text, None where it is null; shape (n,)."""
-    codes, values = catalog.codes(label)
-    return np.array([*(str(value) for value in values), None], dtype=object)[codes]
-
-
 def _predict(
     attributor: FusedAttributor,
     lineages: Sequence[str | None],
@@ -193,7 +187,7 @@ def _predict(
         lineages=tuple(lineages),
         image_id=catalog.column("image_id"),
         uri=np.array([str(path) for path in catalog.paths], dtype=object),
-        label=_labels(catalog, label),
+        label=catalog.text(label),
         group=groups.ids,
         proba=spread(None if answers is None else answers.proba, (n, k)),
         prediction_set=sets,
