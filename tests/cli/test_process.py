@@ -66,6 +66,8 @@ def test_ctrl_c(bundle):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # A shell may have told its background jobs to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout
     process.stdout.readline()

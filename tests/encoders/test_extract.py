@@ -261,7 +261,8 @@ def test_iteration_keeps_the_order_and_reads_little_ahead(folder: Path) -> None:
 
 
 _SCRIPT = """
-    import sys
+    import signal, sys
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have told its background jobs to ignore it
     import numpy as np
     from morelli.catalog import Catalog, build_catalog
     from morelli.encoders.cache import FeatureCache

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from morelli._interrupts import HeldInterrupts
 from morelli.catalog import Catalog
 from morelli.encoders.cache import CacheKey, CacheRow, FeatureCache, cache_view
 from morelli.encoders.encoder import N_CONTRASTS, Encoded, Encoder
@@ -35,6 +36,9 @@ _WINDOW = 4
 
 _ACTIVE = 2
 """Images per worker that are being measured or are next; no more than loky hands out at once, see `_stop`."""
+
+_PATIENCE = 0.2
+"""Seconds between two looks for Ctrl-C while all workers are busy."""
 
 _CHUNK = 64
 """Images between two writes to the cache: what a killed run has to measure again, at most."""
@@ -245,20 +249,18 @@ def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterat
     )
     ordered: deque[Any] = deque()  # not yet given on
     active: set[Any] = set()  # not yet done
-    finished = False
+    more, finished = True, False
     try:
-        while True:
-            while len(active) < _ACTIVE * workers and len(ordered) < _WINDOW * workers:
-                job = next(jobs, None)
-                if job is None:
-                    break
-                ordered.append(pool.submit(_work, job))
-                active.add(ordered[-1])
-            if not ordered:
-                break
-            if active and not ordered[0].done():
-                wait(active, return_when=FIRST_COMPLETED)
-            active = {future for future in active if not future.done()}
+        while more or ordered:
+            room = max(0, min(_ACTIVE * workers - len(active), _WINDOW * workers - len(ordered)))
+            new = list(islice(jobs, room)) if more else []  # may wait for whoever types paths, and so for Ctrl-C
+            more = more and len(new) == room
+            with HeldInterrupts():
+                ordered.extend(pool.submit(_work, job) for job in new)
+                active.update(islice(reversed(ordered), len(new)))
+                if active and not ordered[0].done():
+                    wait(active, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+                active = {future for future in active if not future.done()}
             while ordered and ordered[0].done():
                 yield ordered.popleft().result()
         finished = True
@@ -268,10 +270,11 @@ def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterat
             "Use fewer workers; workers=1 measures in this process."
         ) from error
     finally:
-        if finished:
-            pool.shutdown(wait=True)
-        else:
-            _stop(pool, active)
+        with HeldInterrupts():
+            if finished:
+                pool.shutdown(wait=True)
+            else:
+                _stop(pool, active)
 
 
 def _stop(pool: Any, active: set[Any]) -> None:

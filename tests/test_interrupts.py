@@ -1,0 +1,75 @@
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from morelli._interrupts import HeldInterrupts
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
+
+
+@pytest.fixture(autouse=True)
+def python_handles_interrupts():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_waits_for_the_end():
+    reached = False
+    with pytest.raises(KeyboardInterrupt):  # noqa: SIM117
+        with HeldInterrupts():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            reached = True
+    assert reached
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_without_an_interrupt_nothing_is_raised():
+    with HeldInterrupts():
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_another_error_goes_first():
+    with pytest.raises(ValueError, match="own"), HeldInterrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ValueError("own")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_program_that_handles_interrupts_itself_keeps_its_handler():
+    seen = []
+    signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+    with HeldInterrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+    assert seen == [1]
+
+
+def test_another_thread_has_nothing_to_hold():
+    handlers = []
+
+    def work():
+        with HeldInterrupts():
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.default_int_handler]
+
+
+def test_nested_contexts_raise_once_at_the_outer_end():
+    steps = []
+    with pytest.raises(KeyboardInterrupt):  # noqa: SIM117
+        with HeldInterrupts():
+            with HeldInterrupts():
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
+                steps.append("inner")
+            steps.append("outer")
+    assert steps == ["inner", "outer"]
