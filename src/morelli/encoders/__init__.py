@@ -1,10 +1,13 @@
 """Encoders: from an image to a vector, with the cache that keeps anything from being measured twice."""
 
+from morelli.encoders import pretrained
 from morelli.encoders.cache import FeatureCache, default_cache_path
 from morelli.encoders.encoder import Encoded, Encoder, ForensicEncoder
 from morelli.encoders.extract import Extraction, extract, iter_extract
 from morelli.encoders.features import Features
+from morelli.encoders.joint import JointEncoder, join_encoders
 from morelli.encoders.registry import EncoderInfo, get_encoder, list_encoders, register_encoder
+from morelli.encoders.rivals import MarraResidual, SpectrumTail, Thumbnail
 
 __all__ = [
     "Encoded",
@@ -14,10 +17,16 @@ __all__ = [
     "FeatureCache",
     "Features",
     "ForensicEncoder",
+    "JointEncoder",
+    "MarraResidual",
+    "SpectrumTail",
+    "Thumbnail",
     "default_cache_path",
     "extract",
     "get_encoder",
     "iter_extract",
+    "join_encoders",
     "list_encoders",
+    "pretrained",
     "register_encoder",
 ]

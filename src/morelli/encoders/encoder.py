@@ -95,8 +95,21 @@ class Encoder(Protocol):
         """The columns of each family in a stacked vector."""
         ...
 
+    @property
+    def dim(self) -> int:
+        """Number of features of all families together."""
+        ...
+
     def encode(self, pixels: NDArray[np.uint8]) -> Encoded:
         """Measure one image."""
+        ...
+
+    def self_test_vector(self) -> Float:
+        """Return the mean features of a fixed synthetic image, shape (dim,)."""
+        ...
+
+    def passes_self_test(self, expected: NDArray[np.floating]) -> bool:
+        """Say whether this installation measures what the one did that made `expected`."""
         ...
 
 

@@ -18,6 +18,7 @@ from morelli.catalog import Catalog
 from morelli.encoders.cache import CacheKey, CacheRow, FeatureCache, cache_view
 from morelli.encoders.encoder import N_CONTRASTS, Encoded, Encoder
 from morelli.encoders.features import Features
+from morelli.encoders.joint import JointEncoder
 from morelli.errors import CatalogError, ImageReadError, MorelliError, NotEnoughDataError
 from morelli.images import ImageFacts, Limits, Quality, estimate_quality, read_image
 from morelli.views import View, ViewInfo, list_views, parse_view, register_view
@@ -101,7 +102,8 @@ def extract(
         Processes; 1 measures in this one. By default as many as processors, and 1 for a few dozen images. The result
         does not depend on it.
     progress : callable, optional
-        Called as ``progress(done, total)`` from this thread, rows from the cache and rows with errors included.
+        Called as ``progress(done, total)`` from this thread, rows from the cache and rows with errors included. Every
+        part of a joint encoder counts on its own.
     limits : Limits
         What is refused before it is decoded.
 
@@ -117,35 +119,17 @@ def extract(
         The view or the cache is unusable, or a worker process died.
     """
     view = parse_view(view) if isinstance(view, str) else view
-    rows = _Rows(catalog, encoder, view)
-    todo = rows.start(cache)
-    done = len(catalog) - len(todo)
-    if progress is not None:
-        progress(done, len(catalog))
-    jobs = ((str(catalog.paths[row]), rows.image_id[row]) for row in todo)
-    waiting: dict[CacheKey, CacheRow] = {}
+    parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
+    total = len(catalog) * len(parts)
+    tables = []
+    for number, part in enumerate(parts):
 
-    def save() -> None:
-        ready = waiting.copy()
-        waiting.clear()
-        if cache is not None:
-            cache.put_many(ready)
-
-    results = _run(jobs, _Worker(encoder, view, limits), workers)
-    try:
-        for row, result in zip(todo, results, strict=True):
-            measured = rows.put(row, result)
-            if measured is not None and cache is not None:
-                waiting[rows.key(row)] = measured
-                if len(waiting) >= _CHUNK:
-                    save()
-            done += 1
+        def step(done: int, _: int, before: int = number * len(catalog)) -> None:
             if progress is not None:
-                progress(done, len(catalog))
-    finally:
-        results.close()
-        save()  # also on Ctrl-C
-    return rows.features()
+                progress(before + done, total)
+
+        tables.append(_extract(catalog, part, view, cache, workers, step, limits))
+    return tables[0] if len(tables) == 1 else Features.beside(tables, encoder.recipe_hash)
 
 
 def iter_extract(
@@ -177,6 +161,48 @@ def iter_extract(
     """
     view = parse_view(view) if isinstance(view, str) else view
     return _run(((os.fspath(path), None) for path in paths), _Worker(encoder, view, limits), workers)
+
+
+# -- one encoder -------------------------------------------------------------------------------------------------------
+
+
+def _extract(
+    catalog: Catalog,
+    encoder: Encoder,
+    view: View,
+    cache: FeatureCache | None,
+    workers: int | None,
+    progress: Callable[[int, int], None],
+    limits: Limits,
+) -> Features:
+    """Measure all images by one encoder, through the cache."""
+    rows = _Rows(catalog, encoder, view)
+    todo = rows.start(cache)
+    done = len(catalog) - len(todo)
+    progress(done, len(catalog))
+    jobs = ((str(catalog.paths[row]), rows.image_id[row]) for row in todo)
+    waiting: dict[CacheKey, CacheRow] = {}
+
+    def save() -> None:
+        ready = waiting.copy()
+        waiting.clear()
+        if cache is not None:
+            cache.put_many(ready)
+
+    results = _run(jobs, _Worker(encoder, view, limits), workers)
+    try:
+        for row, result in zip(todo, results, strict=True):
+            measured = rows.put(row, result)
+            if measured is not None and cache is not None:
+                waiting[rows.key(row)] = measured
+                if len(waiting) >= _CHUNK:
+                    save()
+            done += 1
+            progress(done, len(catalog))
+    finally:
+        results.close()
+        save()  # also on Ctrl-C
+    return rows.features()
 
 
 # -- one image ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +159,68 @@ class Features:
         if name not in self.blocks:
             raise MorelliError(f"These features hold no family {name!r}; there are: {', '.join(self.blocks)}.")
         return self.X[:, self.blocks[name]]
+
+    @classmethod
+    def beside(cls, parts: Sequence[Features], recipe_hash: str) -> Features:
+        """Put tables of the same images side by side.
+
+        A row that has an error in one part has it in the whole. Where parts differ in how many rows of `within` are
+        real, the others' are the zeros that they hold.
+
+        Parameters
+        ----------
+        parts : sequence of Features
+            Of the same images and view, with families of different names.
+        recipe_hash : str
+            Of the encoder that they make up together.
+
+        Raises
+        ------
+        MorelliError
+            They are not of the same images or view, or there is none.
+        """
+        if not parts:
+            raise MorelliError("There are no features to put side by side.")
+        first = parts[0]
+        blocks: dict[str, slice] = {}
+        error = first.error.copy()
+        for part in parts:
+            if part.view != first.view or not np.array_equal(part.image_id, first.image_id):
+                raise MorelliError("Features of different images or views cannot be put side by side.")
+            if blocks.keys() & part.blocks.keys():
+                raise MorelliError("Features that are put side by side need families of different names.")
+            start = max((block.stop for block in blocks.values()), default=0)
+            blocks |= {name: slice(start + b.start, start + b.stop) for name, b in part.blocks.items()}
+            new = np.array([mine is None for mine in error], dtype=np.bool_) & ~part.ok
+            error[new] = part.error[new]
+        bad = np.array([sentence is not None for sentence in error], dtype=np.bool_)
+
+        def joined(name: str, blank: float) -> Any:
+            values = np.concatenate([getattr(part, name) for part in parts], axis=-1)
+            values[bad] = blank
+            return values
+
+        def of_first(name: str, blank: Any) -> Any:
+            values = getattr(first, name).copy()
+            values[bad] = blank
+            return values
+
+        n_contrasts = np.max([part.n_contrasts for part in parts], axis=0)
+        n_contrasts[bad] = 0
+        return cls(
+            X=joined("X", np.nan),
+            within=joined("within", np.nan),
+            n_contrasts=n_contrasts,
+            blocks=blocks,
+            image_id=first.image_id.copy(),
+            short_side=of_first("short_side", 0),
+            jpeg_quality=of_first("jpeg_quality", np.nan),
+            blur=of_first("blur", np.nan),
+            bucket=of_first("bucket", None),
+            error=error,
+            recipe_hash=recipe_hash,
+            view=first.view,
+        )
 
     @classmethod
     def concat(cls, parts: Iterable[Features]) -> Features:
