@@ -1,0 +1,145 @@
+"""Where weights are kept on this machine, and whether they are the right ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from morelli._files import write_text
+from morelli.encoders.cache import default_cache_path
+from morelli.encoders.pretrained.spec import Hub, PretrainedSpec
+from morelli.errors import MorelliError
+
+__all__ = [
+    "LOCK",
+    "folder_of",
+    "is_here",
+    "read_lock",
+    "require",
+    "sha256_of",
+    "verify",
+    "weights_folder",
+    "write_lock",
+]
+
+LOCK = "lock.json"
+"""Written last into an encoder's folder: the source, the commit, and the sum of every file."""
+
+
+def weights_folder() -> Path:
+    """Return where weights are kept: $MORELLI_WEIGHTS, or ``weights`` beside the feature cache."""
+    if own := os.environ.get("MORELLI_WEIGHTS"):
+        return Path(own).expanduser()
+    return default_cache_path().parent / "weights"
+
+
+def folder_of(spec: PretrainedSpec) -> Path:
+    """Return the folder of one encoder."""
+    return weights_folder() / spec.name
+
+
+def is_here(spec: PretrainedSpec) -> bool:
+    """Say whether all files of an encoder are on this machine. Their sums are checked when they are used."""
+    folder = folder_of(spec)
+    return all((folder / file).is_file() for file in (*spec.files, LOCK))
+
+
+def require(spec: PretrainedSpec) -> Path:
+    """Return the folder of one encoder.
+
+    Raises
+    ------
+    MorelliError
+        Its weights are not there.
+    """
+    if not is_here(spec):
+        raise MorelliError(
+            f"The weights of {spec.name} are not on this machine. Fetch them: morelli encoders fetch {spec.name} "
+            f"(or, from a file or folder that you have, morelli encoders fetch {spec.name} --from PATH). "
+            f"They are looked for in {folder_of(spec)}; MORELLI_WEIGHTS names another place."
+        )
+    return folder_of(spec)
+
+
+def verify(spec: PretrainedSpec, folder: Path) -> dict[str, str]:
+    """Compute the sum of every file and compare it with what is known of it.
+
+    Returns
+    -------
+    dict of str to str
+        SHA-256 by file.
+
+    Raises
+    ------
+    MorelliError
+        A file cannot be read, or is another than the spec or the lock says.
+    """
+    sums = {file: sha256_of(folder / file) for file in spec.files}
+    locked = {file: entry["sha256"] for file, entry in read_lock(folder).get("files", {}).items()}
+    for file, actual in sums.items():
+        expected = spec.sha256 if file == spec.file and spec.sha256 else locked.get(file)
+        if expected is not None and expected != actual:
+            raise MorelliError(
+                f"{folder / file} is not the file that belongs to {spec.name}: its SHA-256 is {actual} instead of "
+                f"{expected}. Delete the folder {folder} and fetch it again: morelli encoders fetch {spec.name}"
+            )
+    return sums
+
+
+def read_lock(folder: Path) -> dict[str, Any]:
+    """Return what was written down when the folder was filled; nothing where there is no such file.
+
+    Raises
+    ------
+    MorelliError
+        The file is damaged.
+    """
+    path = folder / LOCK
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(state, dict) or not isinstance(state["files"], dict):
+            raise TypeError
+        for entry in state["files"].values():
+            str(entry["sha256"])
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise MorelliError(f"{path} is damaged; delete it and fetch the weights again.") from error
+    return state
+
+
+def write_lock(spec: PretrainedSpec, folder: Path, commit: str | None, sums: dict[str, str]) -> None:
+    """Write down what an encoder's folder was filled with."""
+    if isinstance(spec.source, Hub):
+        source = spec.source.repository
+    else:
+        source = spec.source.requirement if spec.source is not None else "file"
+    files = {file: {"sha256": digest, "bytes": (folder / file).stat().st_size} for file, digest in sums.items()}
+    state = {"name": spec.name, "source": source, "commit": commit, "files": files}
+    write_text(folder / LOCK, json.dumps(state, indent=1, sort_keys=True) + "\n")
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file, computed once in a process as long as the file stays the same.
+
+    Raises
+    ------
+    MorelliError
+        It cannot be read.
+    """
+    path = Path(path)
+    try:
+        state = path.stat()
+        return _sha256(str(path.resolve()), state.st_size, state.st_mtime_ns)
+    except OSError as error:
+        raise MorelliError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: str, size: int, mtime: int) -> str:
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
