@@ -26,7 +26,7 @@ def test_one_block_without_contrasts(name, noise):
     assert encoder.name == name
     assert list(encoded.mean) == list(encoder.blocks) == [name]
     assert encoded.n_contrasts == 0
-    assert encoded.stack().shape == (3, encoder.dim)
+    assert encoded.stack().shape == (1, encoder.dim)
     assert encoded.stack().dtype == np.float32
     assert not encoded.stack()[1:].any()
     assert np.isfinite(encoded.stack()).all()

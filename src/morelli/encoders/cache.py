@@ -25,13 +25,12 @@ import PIL
 from numpy.typing import NDArray
 
 from morelli._version import __version__
-from morelli.encoders.encoder import N_CONTRASTS
 from morelli.errors import MorelliError
 from morelli.images import Quality
 
 __all__ = ["CacheKey", "CacheRow", "FeatureCache", "cache_view", "default_cache_path"]
 
-_SCHEMA = 1
+_SCHEMA = 2
 """Number of the layout and of the meaning of the quality beside a vector; an older cache is emptied."""
 
 _APPLICATION = 0x4D4F5245  # "MORE": tells our files from other programs' databases
@@ -43,7 +42,6 @@ _PATIENCE = 60.0
 """Seconds to wait for another process that writes."""
 
 _DTYPE = np.dtype("<f4")
-_ROWS = 1 + N_CONTRASTS
 
 _INHERITED: list[sqlite3.Connection] = []
 """Connections that crossed a fork: the child must neither use its parent's nor, by forgetting them, close them."""
@@ -82,10 +80,10 @@ class CacheRow:
 
     Attributes
     ----------
-    vector : ndarray of float32, shape (3, d)
+    vector : ndarray of float32, shape (1 + n_contrasts, d)
         Mean and contrasts, as `morelli.encoders.encoder.Encoded.stack` gives them; read-only from a cache.
     n_contrasts : int
-        How many of the contrasts are real.
+        How many contrasts there are.
     quality : morelli.images.Quality
         Of the pixels that were measured.
     """
@@ -319,8 +317,9 @@ def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Ite
 
 def _encode(row: CacheRow) -> tuple[int, bytes, int, bytes]:
     vector = np.ascontiguousarray(row.vector, dtype=_DTYPE)
-    if row.vector.dtype != np.float32 or vector.ndim != 2 or len(vector) != _ROWS:
-        raise TypeError(f"a cache keeps float32 ({_ROWS}, d), not {row.vector.dtype} {row.vector.shape}")
+    if row.vector.dtype != np.float32 or vector.ndim != 2 or len(vector) != 1 + row.n_contrasts:
+        rows = 1 + row.n_contrasts
+        raise TypeError(f"a cache keeps float32 ({rows}, d) of this image, not {row.vector.dtype} {row.vector.shape}")
     data = vector.tobytes()
     quality = json.dumps(row.quality.to_dict(), sort_keys=True).encode()
     return row.n_contrasts, quality, _checksum(row.n_contrasts, quality, data), data
@@ -330,13 +329,14 @@ def _decode(n_contrasts: object, quality: object, checksum: object, data: object
     """Return a row, or None when it is not as it was written."""
     if not (isinstance(n_contrasts, int) and isinstance(quality, bytes) and isinstance(data, bytes)):
         return None
-    if len(data) % (_ROWS * _DTYPE.itemsize) or checksum != _checksum(n_contrasts, quality, data):
+    rows = 1 + n_contrasts
+    if rows < 1 or len(data) % (rows * _DTYPE.itemsize) or checksum != _checksum(n_contrasts, quality, data):
         return None
     try:
         state = Quality(**json.loads(quality))
     except (ValueError, TypeError):
         return None
-    vector = np.frombuffer(data, dtype=_DTYPE).reshape(_ROWS, -1).astype(np.float32, copy=False)
+    vector = np.frombuffer(data, dtype=_DTYPE).reshape(rows, -1).astype(np.float32, copy=False)
     return CacheRow(vector, n_contrasts, state)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.encoders.forensic import MIN_SIDE, Family, Planes, get_family, list_families
-from morelli.encoders.forensic._planes import TILE, TILES_PER_SIDE
+from morelli.encoders.forensic._planes import MAX_REGIONS, TILE, TILES_PER_SIDE
 from morelli.errors import ImageReadError, MorelliError
 from morelli.images import read_image
 
@@ -29,6 +29,9 @@ __all__ = [
     "Encoded",
     "Encoder",
     "ForensicEncoder",
+    "contrasts_of",
+    "decoder_fingerprint",
+    "self_test_image",
 ]
 
 Float = NDArray[np.float32]
@@ -36,8 +39,8 @@ Float = NDArray[np.float32]
 RECIPE_SCHEMA = 1
 """Raised when the meaning of a vector changes in a way that no version of a family says."""
 
-N_CONTRASTS = 2
-"""Rows of within-image spread that an encoded image has at most."""
+N_CONTRASTS = 8
+"""Rows of within-image spread that an encoded image has at most, whatever the number of its regions."""
 
 SELF_TEST_RTOL = 1e-3
 """Relative tolerance of a self-test vector.
@@ -59,12 +62,12 @@ class Encoded:
     ----------
     mean : dict of str to ndarray of float32, shape (d,)
         For each family its features, averaged over the regions of the image.
-    contrasts : dict of str to ndarray of float32, shape (2, d)
-        For each family how the regions differ. Each real row is a projection of the regions on a unit vector orthogonal
-        to their mean, and so has the variance of one region (the mean has that variance divided by the number of
-        regions). The other rows, and both of a family that is measured on the whole image, are zeros.
+    contrasts : dict of str to ndarray of float32, shape (n_contrasts or 0, d)
+        For each family how the regions differ. Each row is a projection of the regions on a unit vector orthogonal to
+        their mean, and so has the variance of one region (the mean has that variance divided by the number of regions).
+        A family that is measured on the whole image has none.
     n_contrasts : int
-        How many rows are real, 0 to 2, for the families that are measured in regions.
+        How many rows there are, 0 to `N_CONTRASTS`, for the families that are measured in regions.
     """
 
     mean: dict[str, Float]
@@ -72,9 +75,20 @@ class Encoded:
     n_contrasts: int
 
     def stack(self) -> Float:
-        """Return mean and contrasts of all families side by side, shape (3, d): the row of a table or of a cache."""
-        rows = [np.concatenate([mean[None], self.contrasts[name]]) for name, mean in self.mean.items()]
-        return np.concatenate(rows, axis=1)
+        """Return mean and contrasts of all families side by side: the row of a table or of a cache.
+
+        Returns
+        -------
+        ndarray of float32, shape (1 + n_contrasts, d)
+            Rows of contrasts that a family does not have are zeros.
+        """
+        result = np.zeros((1 + self.n_contrasts, sum(map(len, self.mean.values()))), dtype=np.float32)
+        start = 0
+        for name, mean in self.mean.items():
+            rows = np.concatenate([mean[None], self.contrasts[name]])
+            result[: len(rows), start : start + len(mean)] = rows
+            start += len(mean)
+        return result
 
 
 class Encoder(Protocol):
@@ -98,6 +112,11 @@ class Encoder(Protocol):
     @property
     def dim(self) -> int:
         """Number of features of all families together."""
+        ...
+
+    @property
+    def n_contrasts(self) -> int:
+        """The most contrasts that an image can have, 0 to `N_CONTRASTS`."""
         ...
 
     def encode(self, pixels: NDArray[np.uint8]) -> Encoded:
@@ -166,8 +185,8 @@ class ForensicEncoder:
             "tile": TILE,
             "tiles_per_side": TILES_PER_SIDE,
             "min_side": MIN_SIDE,
-            "contrasts": N_CONTRASTS,
-            "decoder": _decoder_fingerprint(),
+            "contrasts": self.n_contrasts,
+            "decoder": decoder_fingerprint(),
         }
 
     @cached_property
@@ -184,6 +203,11 @@ class ForensicEncoder:
             result[name] = slice(start, start + len(mean))
             start += len(mean)
         return result
+
+    @property
+    def n_contrasts(self) -> int:
+        """Three, of the four quarters of an image."""
+        return MAX_REGIONS - 1
 
     @property
     def dim(self) -> int:
@@ -225,8 +249,8 @@ class ForensicEncoder:
             for family in self._families:
                 regions = _measured(family, planes)
                 mean[family.name] = np.asarray(regions.mean(axis=0, dtype=np.float64), dtype=np.float32)
-                contrasts[family.name] = _contrasts(regions)
-        return Encoded(mean, contrasts, min(planes.regions - 1, N_CONTRASTS))
+                contrasts[family.name] = contrasts_of(regions)
+        return Encoded(mean, contrasts, planes.regions - 1)
 
     def self_test_vector(self) -> Float:
         """Return the mean features of a fixed synthetic image, shape (dim,), for a bundle to keep and compare.
@@ -245,7 +269,7 @@ class ForensicEncoder:
 
     @cached_property
     def _self_test(self) -> Encoded:
-        return self.encode(_self_test_image())
+        return self.encode(self_test_image())
 
     def __repr__(self) -> str:
         return f"ForensicEncoder({list(self.families)!r})"
@@ -285,22 +309,32 @@ def _measured(family: Family, planes: Planes) -> Float:
 
 @cache
 def _contrast_basis(regions: int) -> NDArray[np.float64]:
-    """Rows 1 and 2 of the orthonormal DCT-II of `regions` points, shape (0, 1 or 2, regions)."""
+    """Rows 1 to `N_CONTRASTS` of the orthonormal DCT-II of `regions` points, as far as there are, (rows, regions)."""
     order = np.arange(1, min(regions, N_CONTRASTS + 1))[:, None]
     angle = np.pi * (np.arange(regions) + 0.5)[None] * order / regions
     return np.asarray(math.sqrt(2 / regions) * np.cos(angle))
 
 
-def _contrasts(regions: Float) -> Float:
-    """Return the contrasts of (regions, features), shape (2, features); rows beyond regions - 1 are zeros."""
-    result = np.zeros((N_CONTRASTS, regions.shape[1]), dtype=np.float32)
-    for row, weights in enumerate(_contrast_basis(len(regions))):
+def contrasts_of(regions: Float) -> Float:
+    """Return how regions differ, see `Encoded`.
+
+    Parameters
+    ----------
+    regions : ndarray of float32, shape (regions, d)
+
+    Returns
+    -------
+    ndarray of float32, shape (min(regions - 1, N_CONTRASTS), d)
+    """
+    basis = _contrast_basis(len(regions))
+    result = np.zeros((len(basis), regions.shape[1]), dtype=np.float32)
+    for row, weights in enumerate(basis):
         # An elementwise sum in a fixed order: no BLAS, whose order of summation depends on the processor.
         result[row] = (weights[:, None] * regions).sum(axis=0)
     return result
 
 
-def _self_test_image() -> NDArray[np.uint8]:
+def self_test_image() -> NDArray[np.uint8]:
     """Return the image of the self-test, uint8 (192, 256, 3), made of integers alone."""
     height, width = 192, 256
     y, x = np.mgrid[:height, :width]
@@ -342,7 +376,7 @@ _SAMPLES = {
 
 
 @cache
-def _decoder_fingerprint() -> dict[str, str]:
+def decoder_fingerprint() -> dict[str, str]:
     """Return twelve hexadecimal digits for the pixels that each sample decodes to."""
     return {name: _pixels_hash(base64.b64decode(text), name) for name, text in _SAMPLES.items()}
 

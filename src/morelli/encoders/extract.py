@@ -16,7 +16,7 @@ import numpy as np
 from morelli._interrupts import HeldInterrupts
 from morelli.catalog import Catalog
 from morelli.encoders.cache import CacheKey, CacheRow, FeatureCache, cache_view
-from morelli.encoders.encoder import N_CONTRASTS, Encoded, Encoder
+from morelli.encoders.encoder import Encoded, Encoder
 from morelli.encoders.features import Features
 from morelli.encoders.joint import JointEncoder
 from morelli.errors import CatalogError, ImageReadError, MorelliError, NotEnoughDataError
@@ -363,7 +363,7 @@ class _Rows:
         self.image_id = catalog.column("image_id").astype(object)
         self._error = catalog.column("error").astype(object)
         self._x = np.full((n, d), np.nan, dtype=np.float32)
-        self._within = np.full((n, N_CONTRASTS, d), np.nan, dtype=np.float32)
+        self._within = np.full((n, encoder.n_contrasts, d), np.nan, dtype=np.float32)
         self._n_contrasts = np.zeros(n, dtype=np.int8)
         self._short_side = np.zeros(n, dtype=np.int32)
         self._jpeg_quality = np.full(n, np.nan, dtype=np.float32)
@@ -421,7 +421,8 @@ class _Rows:
         )
 
     def _fill(self, row: int, values: CacheRow) -> None:
-        self._x[row], self._within[row] = values.vector[0], values.vector[1:]
+        self._x[row], self._within[row] = values.vector[0], 0
+        self._within[row, : values.n_contrasts] = values.vector[1:]
         self._n_contrasts[row] = values.n_contrasts
         quality = values.quality
         self._short_side[row], self._blur[row], self._bucket[row] = quality.short_side, quality.blur, quality.bucket

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from morelli.encoders.encoder import N_CONTRASTS
 from morelli.errors import MorelliError
 
 __all__ = ["Features"]
@@ -36,11 +35,12 @@ class Features:
     ----------
     X : ndarray of float32, shape (n, d)
         The features.
-    within : ndarray of float32, shape (n, 2, d)
-        How the regions of each image differ, see `morelli.encoders.encoder.Encoded`; rows that are not real are zeros.
-        The columns of a family that is measured on the whole image are zeros in all rows.
+    within : ndarray of float32, shape (n, c, d)
+        How the regions of each image differ, see `morelli.encoders.encoder.Encoded`, with c the most that the encoder
+        gives; rows that are not real are zeros. The columns of a family that is measured on the whole image are zeros
+        in all rows.
     n_contrasts : ndarray of int8, shape (n,)
-        How many rows of `within` are real, 0 to 2.
+        How many rows of `within` are real, 0 to c.
     blocks : dict of str to slice
         The columns of each family, one behind the other from 0 to d.
     image_id : ndarray of object, shape (n,)
@@ -84,7 +84,8 @@ class Features:
             raise MorelliError(f"Features are a table with two axes, not an array of shape {self.X.shape}.")
         n, d = self.X.shape
         self._check("X", np.float32, (n, d))
-        self._check("within", np.float32, (n, N_CONTRASTS, d))
+        contrasts = self.within.shape[1] if self.within.ndim == 3 else 0
+        self._check("within", np.float32, (n, contrasts, d))
         for name, kind in _COLUMNS.items():
             self._check(name, kind, (n,))
         position = 0
@@ -195,10 +196,15 @@ class Features:
             error[new] = part.error[new]
         bad = np.array([sentence is not None for sentence in error], dtype=np.bool_)
 
-        def joined(name: str, blank: float) -> Any:
-            values = np.concatenate([getattr(part, name) for part in parts], axis=-1)
-            values[bad] = blank
-            return values
+        values = np.concatenate([part.X for part in parts], axis=1)
+        values[bad] = np.nan
+        rows = max(part.within.shape[1] for part in parts)
+        within = np.zeros((len(first), rows, values.shape[1]), dtype=np.float32)
+        start = 0
+        for part in parts:
+            within[:, : part.within.shape[1], start : start + part.X.shape[1]] = part.within
+            start += part.X.shape[1]
+        within[bad] = np.nan
 
         def of_first(name: str, blank: Any) -> Any:
             values = getattr(first, name).copy()
@@ -208,8 +214,8 @@ class Features:
         n_contrasts = np.max([part.n_contrasts for part in parts], axis=0)
         n_contrasts[bad] = 0
         return cls(
-            X=joined("X", np.nan),
-            within=joined("within", np.nan),
+            X=values,
+            within=within,
             n_contrasts=n_contrasts,
             blocks=blocks,
             image_id=first.image_id.copy(),

@@ -75,11 +75,15 @@ class JointEncoder:
         """Number of features of all parts together."""
         return sum(part.dim for part in self.parts)
 
+    @property
+    def n_contrasts(self) -> int:
+        """The most contrasts of any part."""
+        return max(part.n_contrasts for part in self.parts)
+
     def encode(self, pixels: NDArray[np.uint8]) -> Encoded:
         """Measure one image by all parts.
 
-        Parts differ in how many regions they see. Rows of contrasts that one of them does not have are zeros, as they
-        are for families that are measured on the whole image.
+        Parts differ in how many regions they see, and so in how many contrasts their families have.
         """
         encoded = [part.encode(pixels) for part in self.parts]
         mean = {name: values for one in encoded for name, values in one.mean.items()}

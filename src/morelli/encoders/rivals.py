@@ -18,13 +18,12 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 from morelli.encoders.encoder import (
-    N_CONTRASTS,
     SELF_TEST_ATOL,
     SELF_TEST_RTOL,
     Encoded,
     Encoder,
-    _decoder_fingerprint,
-    _self_test_image,
+    decoder_fingerprint,
+    self_test_image,
 )
 from morelli.encoders.registry import register_encoder
 from morelli.errors import NotEnoughDataError
@@ -77,7 +76,7 @@ class _OneBlock:
             "encoder": self._name,
             "version": self.version,
             "settings": self._settings,
-            "decoder": _decoder_fingerprint(),
+            "decoder": decoder_fingerprint(),
         }
 
     @cached_property
@@ -106,12 +105,17 @@ class _OneBlock:
                 f"an encoder takes uint8 pixels of shape (height, width, 3), not {pixels.dtype} {pixels.shape}"
             )
         vector = np.ascontiguousarray(self._measure(pixels), dtype=np.float32)
-        return Encoded({self._name: vector}, {self._name: np.zeros((N_CONTRASTS, self._dim), dtype=np.float32)}, 0)
+        return Encoded({self._name: vector}, {self._name: np.zeros((0, self._dim), dtype=np.float32)}, 0)
+
+    @property
+    def n_contrasts(self) -> int:
+        """None."""
+        return 0
 
     def self_test_vector(self) -> NDArray[np.float32]:
         """Return the features of a fixed synthetic image, shape (dim,), for a bundle to keep and compare."""
         # Four of the small one: it would be too small for some of these encoders.
-        return self.encode(np.tile(_self_test_image(), (2, 2, 1))).mean[self._name]
+        return self.encode(np.tile(self_test_image(), (2, 2, 1))).mean[self._name]
 
     def passes_self_test(self, expected: NDArray[np.floating]) -> bool:
         """Say whether this installation measures what the one did that made `expected` by `self_test_vector`."""

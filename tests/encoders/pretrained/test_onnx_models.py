@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 from morelli.encoders import extract
-from morelli.encoders.encoder import _contrasts
+from morelli.encoders.encoder import contrasts_of
 from morelli.encoders.pretrained import OnnxEncoder, Sightings, get_pretrained, onnx_encoder
 from morelli.encoders.pretrained.sightings import crops_of, network_input, resized_of
 from morelli.errors import MorelliError
@@ -44,7 +44,7 @@ def test_taps_are_the_statistics_of_the_blocks(tmp_path, picture, prefix, opset)
     for tap in (1, 3):
         rows = np.stack([statistics(reference(path, crop)[tap], prefix) for crop in crops]).astype(np.float32)
         np.testing.assert_allclose(encoded.mean[f"vit/crops{tap}"], rows.mean(axis=0), rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(encoded.contrasts[f"vit/crops{tap}"], _contrasts(rows), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(encoded.contrasts[f"vit/crops{tap}"], contrasts_of(rows), rtol=1e-3, atol=1e-4)
     whole = reference(path, resized_of(pixels, TINY))
     np.testing.assert_allclose(encoded.mean["vit/resized2"], statistics(whole[2], prefix), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(encoded.mean["vit/embedding"], whole[0][0] / np.linalg.norm(whole[0][0]), rtol=1e-4)
@@ -57,7 +57,7 @@ def test_blocks_and_vectors_fit(vit, picture):
     assert encoder.name == "tiny.random"
     assert encoder.families == tuple(encoder.blocks)
     assert encoder.dim == encoder.self_test_vector().size == 3 * 12 + 5
-    assert encoder.encode(picture()).stack().shape == (3, encoder.dim)
+    assert encoder.encode(picture()).stack().shape == (1 + encoder.n_contrasts, encoder.dim)
     assert encoder.passes_self_test(encoder.self_test_vector())
     assert not encoder.passes_self_test(encoder.self_test_vector()[::-1])
     assert not encoder.passes_self_test(encoder.self_test_vector()[1:])

@@ -17,7 +17,7 @@ from PIL import Image
 
 from morelli.errors import NotEnoughDataError
 
-__all__ = ["MIN_SIDE", "TILE", "TILES_PER_SIDE", "Planes", "tile_starts"]
+__all__ = ["MAX_REGIONS", "MIN_SIDE", "TILE", "TILES_PER_SIDE", "Planes", "tile_starts"]
 
 Float = NDArray[np.float32]
 Number = TypeVar("Number", np.float32, np.uint8)
@@ -29,6 +29,9 @@ MIN_SIDE = TILE
 """Smallest side, in pixels, that the families can measure."""
 
 TILES_PER_SIDE = 12
+
+MAX_REGIONS = 4
+"""Quarters of an image."""
 
 
 def tile_starts(length: int) -> list[int]:

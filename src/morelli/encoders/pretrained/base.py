@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from morelli.encoders.encoder import (
     N_CONTRASTS,
     Encoded,
-    _contrasts,
-    _decoder_fingerprint,
-    _self_test_image,
+    contrasts_of,
+    decoder_fingerprint,
+    self_test_image,
 )
 from morelli.encoders.forensic import MIN_SIDE
 from morelli.encoders.pretrained.sightings import (
@@ -161,9 +161,9 @@ class PretrainedEncoder(ABC):
             "preprocessing": self.preprocessing.to_dict(),
             "sightings": self.sightings.to_dict(),
             "min_side": MIN_SIDE,
-            "contrasts": N_CONTRASTS,
+            "contrasts": self.n_contrasts,
             "resampler": resampler_fingerprint(),
-            "decoder": _decoder_fingerprint(),
+            "decoder": decoder_fingerprint(),
         }
 
     @cached_property
@@ -180,6 +180,11 @@ class PretrainedEncoder(ABC):
             result[name] = slice(start, start + len(mean))
             start += len(mean)
         return result
+
+    @property
+    def n_contrasts(self) -> int:
+        """One less than there are crops, and at most `N_CONTRASTS`."""
+        return min(self.sightings.grid**2 - 1, N_CONTRASTS) if self.sightings.crops else 0
 
     @property
     def dim(self) -> int:
@@ -229,7 +234,7 @@ class PretrainedEncoder(ABC):
                     "pixels; its weights may be damaged, or unfit for half precision."
                 )
             mean[family] = np.asarray(values.mean(axis=0, dtype=np.float64), dtype=np.float32)
-            contrasts[family] = _contrasts(values)
+            contrasts[family] = contrasts_of(values)
         return Encoded(mean, contrasts, min(regions - 1, N_CONTRASTS))
 
     def self_test_vector(self) -> Float:
@@ -252,4 +257,4 @@ class PretrainedEncoder(ABC):
 
     @cached_property
     def _self_test(self) -> Encoded:
-        return self.encode(_self_test_image())
+        return self.encode(self_test_image())
