@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -73,3 +75,12 @@ def test_nested_contexts_raise_once_at_the_outer_end():
                 steps.append("inner")
             steps.append("outer")
     assert steps == ["inner", "outer"]
+
+
+def test_a_child_that_is_started_inside_does_not_see_it(tmp_path):
+    script = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(0.2); print('alive')"
+    with HeldInterrupts():
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        assert process.communicate()[0] == "alive\n"
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert signal.SIGINT not in mask

@@ -247,7 +247,7 @@ def test_edited_arrays_and_description(bundle_file, tmp_path):
 # --- content with the right hash ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, 3, "2", None])
 def test_other_schema_version(version, bundle_file, tmp_path):
     arrays, document = read(bundle_file)
     refused(forge(tmp_path / "b", arrays, {**document, "schema_version": version}), f"reads version {SCHEMA_VERSION}")
@@ -276,8 +276,21 @@ def test_self_test(bundle, bundle_file, tmp_path):
 
 def test_unknown_family(bundle_file, tmp_path):
     arrays, document = read(bundle_file)
-    document["encoder"]["families"][0] = "phrenology"
+    document["encoder"]["name"] = "forensic[phrenology]"
     refused(forge(tmp_path / "b", arrays, document), "phrenology")
+
+
+def test_an_encoder_that_is_not_here(bundle_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("MORELLI_WEIGHTS", str(tmp_path / "none"))
+    arrays, document = read(bundle_file)
+    document["encoder"]["name"] = "forensic+clip-vit-b16.openai-int8"
+    refused(forge(tmp_path / "b", arrays, document), "morelli encoders fetch clip-vit-b16.openai-int8")
+
+
+def test_another_encoder_is_refused(bundle_file, tmp_path):
+    arrays, document = read(bundle_file)
+    document["encoder"]["name"] = "forensic[colour]"
+    refused(forge(tmp_path / "b", arrays, document), "other columns")
 
 
 @pytest.mark.parametrize("part", ["centre", "scale", "origin", "projection", "means", "variance"])
@@ -329,7 +342,7 @@ def test_nothing_is_left_over(bundle_file, tmp_path):
         (("attributor",), None),
         (("references",), []),
         (("references", "n_unreadable"), "many"),
-        (("encoder", "families"), []),
+        (("encoder", "name"), []),
         (("encoder",), "forensic"),
         (("notes",), 7),
     ],

@@ -5,15 +5,27 @@ from morelli.attributors.attribution import attribute, decide
 from morelli.attributors.bundle import BUNDLE_SUFFIX, Bundle, References
 from morelli.attributors.fitting import fit_attributor, fit_bundle
 from morelli.attributors.fused import FusedAttributor
+from morelli.attributors.honest import OutOfFold
+from morelli.attributors.registry import (
+    AttributorInfo,
+    AttributorSpec,
+    get_attributor_info,
+    list_attributors,
+    parse_attributor,
+    register_attributor,
+)
 from morelli.attributors.verdict import Candidate, Lineage, Verdict
 
 __all__ = [
     "BUNDLE_SUFFIX",
     "Answers",
+    "AttributorInfo",
+    "AttributorSpec",
     "Bundle",
     "Candidate",
     "FusedAttributor",
     "Lineage",
+    "OutOfFold",
     "References",
     "Training",
     "Verdict",
@@ -21,4 +33,8 @@ __all__ = [
     "decide",
     "fit_attributor",
     "fit_bundle",
+    "get_attributor_info",
+    "list_attributors",
+    "parse_attributor",
+    "register_attributor",
 ]

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from morelli._files import atomic_path
 from morelli._version import __version__
 from morelli.attributors.fused import FusedAttributor
-from morelli.encoders import ForensicEncoder
+from morelli.encoders import Encoder, join_encoders
 from morelli.errors import BundleError, MorelliError
 
 __all__ = ["BUNDLE_SUFFIX", "Bundle", "References"]
 
 BUNDLE_SUFFIX: Final = ".morelli"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MAX_BYTES: Final = 2 * 1024**3
 _KEY: Final = "morelli.bundle"
 
@@ -66,7 +66,7 @@ class Bundle:
     label : str
         Column of the catalog that was learned, usually ``model``.
     attributor : FusedAttributor
-    encoder : ForensicEncoder
+    encoder : Encoder
         What makes its features.
     lineages : tuple of (str or None)
         Lineage of each class, in the order of ``attributor.classes_``.
@@ -85,7 +85,7 @@ class Bundle:
     version: str
     label: str
     attributor: FusedAttributor
-    encoder: ForensicEncoder
+    encoder: Encoder
     lineages: tuple[str | None, ...]
     references: References
     open_set_level: float
@@ -162,7 +162,7 @@ class Bundle:
         if claimed != _content_hash(arrays, document):
             raise BundleError(f"{path}: the content does not match its own hash; the file was damaged or edited.")
         try:
-            bundle = cls._rebuild(arrays, document)
+            bundle = cls._rebuild(arrays, document, _find_encoder(path, document["encoder"]["name"]))
             bundle._check_encoder(str(path), document["encoder"]["recipe_hash"])
             # What was read says again what the file says: nothing was left over, misread or of another shape.
             if bundle.id != claimed:
@@ -177,7 +177,7 @@ class Bundle:
         if recipe_hash != self.encoder.recipe_hash:
             raise BundleError(
                 f"{path}: fitted with feature recipe {recipe_hash}, but this installation measures "
-                f"{self.encoder.recipe_hash} (other versions of the families, of the decoder, or both); fit it anew."
+                f"{self.encoder.recipe_hash} (other versions of the encoder, of the decoder, or both); fit it anew."
             )
         if not self.encoder.passes_self_test(self.self_test):
             raise BundleError(
@@ -201,7 +201,7 @@ class Bundle:
             "lineages": list(self.lineages),
             "open_set_level": self.open_set_level,
             "notes": list(self.notes),
-            "encoder": {"families": list(self.encoder.families), "recipe_hash": self.encoder.recipe_hash},
+            "encoder": {"name": self.encoder.name, "recipe_hash": self.encoder.recipe_hash},
             "references": {
                 "fingerprint": self.references.fingerprint,
                 "n_unreadable": self.references.n_unreadable,
@@ -211,8 +211,7 @@ class Bundle:
         return arrays, document
 
     @classmethod
-    def _rebuild(cls, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> Bundle:
-        encoder = ForensicEncoder(document["encoder"]["families"])
+    def _rebuild(cls, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any], encoder: Encoder) -> Bundle:
         _check_document(document, encoder)
         attributor = FusedAttributor.from_parts(arrays, document["attributor"])
         lineages = tuple(document["lineages"])
@@ -239,7 +238,17 @@ class Bundle:
         )
 
 
-def _check_document(document: Mapping[str, Any], encoder: ForensicEncoder) -> None:
+def _find_encoder(path: str | os.PathLike[str], name: object) -> Encoder:
+    """Return the encoder that a bundle was fitted with; no other will do."""
+    if not isinstance(name, str):
+        raise TypeError("the encoder's name is no text")
+    try:
+        return join_encoders(name)
+    except MorelliError as error:
+        raise BundleError(f"{path}: fitted with the encoder {name}, which cannot be had here. {error}") from error
+
+
+def _check_document(document: Mapping[str, Any], encoder: Encoder) -> None:
     """Raise ValueError unless the description is of the right types and fits the encoder; nothing is allocated."""
     texts = [document[name] for name in ("name", "version", "label", "made_with")]
     if not all(isinstance(text, str) for text in [*texts, *document["notes"], *document["attributor"]["classes"]]):

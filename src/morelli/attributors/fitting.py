@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from morelli.attributors.bundle import Bundle, References
 from morelli.attributors.fused import FusedAttributor
 from morelli.catalog import Catalog, group_catalog
-from morelli.encoders import FeatureCache, Features, ForensicEncoder, extract
+from morelli.encoders import FeatureCache, Features, default_encoder, extract, join_encoders
 from morelli.errors import NotEnoughDataError
 
 __all__ = ["fit_attributor", "fit_bundle", "lineages_of", "prompt_hash"]
@@ -27,6 +27,7 @@ def fit_bundle(
     name: str = "unnamed",
     version: str = "1",
     label: str = "model",
+    encoder: str | None = None,
     cache: FeatureCache | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -44,6 +45,8 @@ def fit_bundle(
         For the bundle, and so for every verdict.
     label : str, default "model"
         Column to learn.
+    encoder : str, optional
+        Name of the encoder, or of several joined by ``+``; by default :func:`morelli.encoders.default_encoder`.
     cache : FeatureCache, optional
         Where features are looked for and kept; with one, an interrupted fit goes on where it stopped.
     workers, progress
@@ -60,16 +63,18 @@ def fit_bundle(
 
     Raises
     ------
+    MorelliError
+        An encoder is unknown, or what it needs is not there.
     NotEnoughDataError
         No readable reference, one class, or a class with too few images.
     """
-    encoder = ForensicEncoder()
+    measuring = join_encoders(default_encoder() if encoder is None else encoder)
     labelled = catalog.filter(catalog.codes(label)[0] >= 0)
     if not len(labelled):
         raise NotEnoughDataError(
             f'None of the {len(catalog)} references can be used: no row has a value in the column "{label}".'
         )
-    features = extract(labelled, encoder, cache=cache, workers=workers, progress=progress)
+    features = extract(labelled, measuring, cache=cache, workers=workers, progress=progress)
     if not features.ok.any():
         raise NotEnoughDataError(
             f"None of the {len(catalog)} references can be used. The first error: {features.error[0]}"
@@ -92,7 +97,7 @@ def fit_bundle(
         version=version,
         label=label,
         attributor=attributor,
-        encoder=encoder,
+        encoder=measuring,
         lineages=lineages,
         references=References(
             image_ids=frozenset(references.column("image_id")),
@@ -102,7 +107,7 @@ def fit_bundle(
         ),
         open_set_level=open_set_level,
         notes=tuple(notes + lineage_notes),
-        self_test=encoder.self_test_vector(),
+        self_test=measuring.self_test_vector(),
     )
 
 

@@ -40,6 +40,15 @@ def fit(
     label: Annotated[
         str, typer.Option("--label", metavar="COLUMN", help="Column to learn: model, version, language ...")
     ] = "model",
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="NAME[+NAME]",
+            help='What measures the images, see "morelli encoders list".',
+            show_default="the forensic families, and a pretrained encoder where it was fetched",
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")
     ] = None,
@@ -71,6 +80,7 @@ def fit(
         morelli fit references.parquet -o candidates.morelli
         morelli fit references.parquet --split train -o candidates.morelli
         morelli fit folder-per-model/ -o candidates.morelli --name "Vendors 2026"
+        morelli fit references.parquet -o candidates.morelli --encoder forensic
     """
     check_output(output)
 
@@ -87,6 +97,7 @@ def fit(
             name=name or output.stem,
             version=bundle_version,
             label=label,
+            encoder=encoder,
             cache=open_cache(cache, no_cache),
             workers=workers,
             progress=report,

@@ -46,6 +46,7 @@ def bundle_table(description: dict[str, Any]) -> RenderableType:
     training, classes = description["training"], description["classes"]
     head = Table(show_header=False, box=None, padding=(0, 2))
     head.add_row("bundle", safe_text(f"{description['name']} {description['version']}  ({description['id']})"))
+    head.add_row("encoder", safe_text(description["encoder"]["name"]))
     head.add_row("candidates", f"{len(classes)}, from {description['references']['images']} images")
     head.add_row("prompts", f"{training['n_groups']} groups in {training['n_folds']} folds")
     head.add_row("held-out accuracy", f"{100 * training['accuracy']:.1f}%, log loss {training['log_loss']:.2f}")

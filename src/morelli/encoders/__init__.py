@@ -2,6 +2,7 @@
 
 from morelli.encoders import pretrained
 from morelli.encoders.cache import FeatureCache, default_cache_path
+from morelli.encoders.default import default_encoder
 from morelli.encoders.encoder import Encoded, Encoder, ForensicEncoder
 from morelli.encoders.extract import Extraction, extract, iter_extract
 from morelli.encoders.features import Features
@@ -22,6 +23,7 @@ __all__ = [
     "SpectrumTail",
     "Thumbnail",
     "default_cache_path",
+    "default_encoder",
     "extract",
     "get_encoder",
     "iter_extract",

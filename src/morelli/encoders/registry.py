@@ -55,11 +55,15 @@ def list_encoders() -> list[EncoderInfo]:
 def get_encoder(name: str) -> Encoder:
     """Return the encoder called `name`, ready to measure.
 
+    ``forensic[colour,layout]`` is the forensic encoder with these families only.
+
     Raises
     ------
     MorelliError
         There is none of this name, or something that it needs is not there.
     """
+    if name.startswith("forensic[") and name.endswith("]"):
+        return ForensicEncoder([family.strip() for family in name[len("forensic[") : -1].split(",")])
     try:
         info = _ENCODERS[name]
     except KeyError:

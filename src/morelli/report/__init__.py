@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from morelli.report._tables import class_table, metrics_table
 from morelli.report._text import headline
+from morelli.report.comparison import comparison_csv, comparison_table, render_comparison, write_comparison
 from morelli.report.evaluation import write_evaluation
 from morelli.report.evidence import EvidenceBar, evidence_bars, evidence_rows
 from morelli.report.html import render_attributions, render_report, write_attributions, write_report
@@ -11,13 +12,17 @@ from morelli.report.html import render_attributions, render_report, write_attrib
 __all__ = [
     "EvidenceBar",
     "class_table",
+    "comparison_csv",
+    "comparison_table",
     "evidence_bars",
     "evidence_rows",
     "headline",
     "metrics_table",
     "render_attributions",
+    "render_comparison",
     "render_report",
     "write_attributions",
+    "write_comparison",
     "write_evaluation",
     "write_report",
 ]

@@ -8,12 +8,15 @@ from morelli.trials.metrics import Metrics, summarise
 from morelli.trials.predictions import DECISIONS, Predictions
 
 if TYPE_CHECKING:
+    from morelli.trials.comparison import Comparison, Score
     from morelli.trials.engine import cross_validate, evaluate, overlap_notes
 
 __all__ = [
     "DECISIONS",
+    "Comparison",
     "Metrics",
     "Predictions",
+    "Score",
     "cross_validate",
     "evaluate",
     "overlap_notes",
@@ -27,4 +30,8 @@ def __getattr__(name: str) -> Any:
         from morelli.trials import engine
 
         return getattr(engine, name)
+    if name in {"Comparison", "Score"}:
+        from morelli.trials import comparison
+
+        return getattr(comparison, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

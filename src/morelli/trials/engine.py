@@ -5,20 +5,28 @@ Every study and every evaluation is a list of trials that differ in what they se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors import Answers, Bundle, FusedAttributor, decide, fit_attributor
+from morelli.attributors import Answers, Bundle, decide
 from morelli.attributors.fitting import OPEN_SET_LEVEL, lineages_of, prompt_hash
+from morelli.attributors.registry import (
+    DEFAULT_ATTRIBUTOR,
+    Attributor,
+    AttributorInfo,
+    fit_registered,
+    get_attributor_info,
+)
 from morelli.catalog import Catalog, Groups, group_catalog
 from morelli.encoders import FeatureCache, Features, extract
 from morelli.errors import MorelliError
 from morelli.trials.predictions import Predictions
 
-__all__ = ["cross_validate", "evaluate", "overlap_notes"]
+__all__ = ["cross_validate", "evaluate", "judge", "overlap_notes"]
 
 
 def evaluate(
@@ -46,7 +54,7 @@ def evaluate(
     """
     features = extract(catalog, bundle.encoder, cache=cache, workers=workers, progress=progress)
     groups = group_catalog(catalog)
-    return _predict(bundle.attributor, bundle.lineages, bundle.open_set_level, catalog, features, groups, bundle.label)
+    return judge(bundle.attributor, bundle.lineages, bundle.open_set_level, catalog, features, groups, bundle.label)
 
 
 def cross_validate(
@@ -58,8 +66,10 @@ def cross_validate(
     open_set_level: float = OPEN_SET_LEVEL,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    attributor: str | AttributorInfo = DEFAULT_ATTRIBUTOR,
+    options: Mapping[str, Any] | None = None,
 ) -> Predictions:
-    """Judge every fold by the default attributor, fitted to the other folds.
+    """Judge every fold by an attributor that is fitted to the other folds.
 
     Parameters
     ----------
@@ -74,6 +84,10 @@ def cross_validate(
     seed : int, default 0
     progress : callable, optional
         Called as ``progress(done, total)`` after every fold.
+    attributor : str or AttributorInfo, default "fused"
+        A registered one. `features` have to be of the encoder that it shall read.
+    options : mapping, optional
+        Settings of the attributor's estimator.
 
     Returns
     -------
@@ -86,6 +100,7 @@ def cross_validate(
         The arguments do not belong together, there is one fold only, or a class is in one fold only, so that no
         attributor without that fold knows it.
     """
+    info = get_attributor_info(attributor) if isinstance(attributor, str) else attributor
     groups = group_catalog(catalog)
     codes, values = catalog.codes(label)
     usable = features.ok & (codes >= 0)
@@ -94,15 +109,15 @@ def cross_validate(
     for done, fold in enumerate(names, start=1):
         train = np.flatnonzero((folds != fold) & usable)
         references = catalog.take(train)
-        attributor, _ = fit_attributor(references, features.take(train), label=label, seed=seed)
-        lineages, _ = lineages_of(references, label, [str(name) for name in attributor.classes_])
+        fitted = fit_registered(info, references, features.take(train), label=label, seed=seed, options=options)
+        lineages, _ = lineages_of(references, label, [str(name) for name in fitted.classes_])
         selections = [folds == fold]
         if done == len(names) and (folds < 0).any():
             selections.append(folds < 0)
         for test in map(np.flatnonzero, selections):
             chosen = replace(groups, ids=groups.ids[test])
             parts.append(
-                _predict(attributor, lineages, open_set_level, catalog.take(test), features.take(test), chosen, label)
+                judge(fitted, lineages, open_set_level, catalog.take(test), features.take(test), chosen, label)
             )
         if progress is not None:
             progress(done, len(names))
@@ -153,8 +168,8 @@ def overlap_notes(bundle: Bundle, catalog: Catalog) -> list[str]:
     return notes
 
 
-def _predict(
-    attributor: FusedAttributor,
+def judge(
+    attributor: Attributor,
     lineages: Sequence[str | None],
     open_set_level: float,
     catalog: Catalog,
@@ -162,6 +177,24 @@ def _predict(
     groups: Groups,
     label: str,
 ) -> Predictions:
+    """Let a fitted attributor judge measured images.
+
+    Parameters
+    ----------
+    attributor : Attributor
+    lineages : sequence of (str or None), length K
+        Of the attributor's classes.
+    open_set_level : float
+        Images with a lower open-set p-value are called unknown.
+    catalog, features, groups
+        Of the images to be judged, row by row.
+    label : str
+        Column with the truth.
+
+    Returns
+    -------
+    Predictions
+    """
     ok = features.ok
     n, k = len(catalog), len(attributor.classes_)
     answers = attributor.answer(features.X[ok]) if ok.any() else None

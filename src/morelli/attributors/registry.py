@@ -1,0 +1,259 @@
+"""The registry of attributors: what can be fitted to references, by name, and what each reads.
+
+An attributor is written ``name`` or ``name@encoder``, as in ``logistic`` or ``centroid@dzanic-spectrum``. Without an
+encoder it reads the one that it is registered with; several encoders are joined by ``+``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from morelli.attributors.answers import Answers, Training
+from morelli.attributors.fused import FusedAttributor
+from morelli.attributors.honest import OutOfFold
+from morelli.catalog import Catalog, group_catalog
+from morelli.encoders import Features, join_encoders
+from morelli.errors import MorelliError
+
+__all__ = [
+    "DEFAULT_ATTRIBUTOR",
+    "Attributor",
+    "AttributorInfo",
+    "AttributorSpec",
+    "fit_registered",
+    "get_attributor_info",
+    "list_attributors",
+    "parse_attributor",
+    "register_attributor",
+]
+
+DEFAULT_ATTRIBUTOR = "fused"
+
+Blocks = Mapping[str, slice]
+
+_PIXELS = "thumbnail-"
+"""How the names of encoders begin that keep pixels."""
+
+
+class Attributor(Protocol):
+    """What the engine asks of a fitted attributor; see :class:`~morelli.attributors.FusedAttributor`."""
+
+    classes_: NDArray[Any]
+    training_: Training
+    weights_: dict[str, float]
+
+    def answer(self, X: ArrayLike) -> Answers:
+        """Judge images, shape (n, d)."""
+        ...
+
+    def without(self, answers: Answers, family: str) -> NDArray[np.float64]:
+        """Return the probabilities without one family, shape (n, K)."""
+        ...
+
+
+class Make(Protocol):
+    """What makes an estimator that is not fitted yet."""
+
+    def __call__(self, blocks: Blocks, *, seed: int, level: float, **options: Any) -> Any:
+        """Return it; `blocks` are the encoder's, `level` is the coverage of conformal sets."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttributorInfo:
+    """One way to learn from references.
+
+    Attributes
+    ----------
+    name : str
+        A colon sets a variant off, as in ``convnext-tiny:small``.
+    summary : str
+        One sentence for people.
+    source : str
+        Paper that it comes from.
+    encoder : str
+        Name of the encoder that it reads unless another is asked for.
+    make : callable
+        ``make(blocks, *, seed, level, **options)`` gives the estimator. It raises MissingExtraError where something
+        that it needs is not installed.
+    n_folds : int or None
+        Folds of :class:`~morelli.attributors.OutOfFold`, which makes an attributor of it. None: it is one by itself.
+    within : bool
+        Whether its ``fit`` takes the spread within images, `within` and `n_contrasts`.
+    pixels : bool
+        Whether it reads thumbnails, and nothing else.
+    """
+
+    name: str
+    summary: str
+    source: str
+    encoder: str
+    make: Make
+    n_folds: int | None
+    within: bool
+    pixels: bool
+
+    def build(self, blocks: Blocks, *, seed: int = 0, level: float = 0.9, **options: Any) -> Any:
+        """Return an attributor that is not fitted yet; parameters as for `make`."""
+        estimator = self.make(blocks, seed=seed, level=level, **options)
+        if self.n_folds is None:
+            return estimator
+        return OutOfFold(estimator, n_folds=self.n_folds, level=level, random_state=seed)
+
+
+@dataclass(frozen=True, slots=True)
+class AttributorSpec:
+    """An attributor and the encoder that it shall read.
+
+    Attributes
+    ----------
+    info : AttributorInfo
+    encoder : str
+        Name of a registered encoder, or of several, joined by ``+``.
+    """
+
+    info: AttributorInfo
+    encoder: str
+
+    @property
+    def name(self) -> str:
+        """How it is written: with its encoder, unless that is the default."""
+        return self.info.name if self.encoder == self.info.encoder else f"{self.info.name}@{self.encoder}"
+
+
+_ATTRIBUTORS: dict[str, AttributorInfo] = {}
+
+
+def register_attributor(
+    name: str,
+    *,
+    summary: str,
+    source: str,
+    encoder: str,
+    n_folds: int | None = 5,
+    within: bool = False,
+    pixels: bool = False,
+) -> Callable[[Make], Make]:
+    """Register the decorated function, which makes an estimator; parameters as in `AttributorInfo`.
+
+    Raises
+    ------
+    ValueError
+        The name is taken, or holds a character that the grammar needs.
+    """
+
+    def decorate(make: Make) -> Make:
+        if name in _ATTRIBUTORS:
+            raise ValueError(f"an attributor named {name!r} is already registered")
+        if not name or set(name) & set("@, "):
+            raise ValueError(f"the name of an attributor holds neither @ nor comma nor space: {name!r}")
+        _ATTRIBUTORS[name] = AttributorInfo(name, summary, source, encoder, make, n_folds, within, pixels)
+        return make
+
+    return decorate
+
+
+def list_attributors() -> list[AttributorInfo]:
+    """Return all registered attributors, the default first and the rest in the order of their registration."""
+    _load_rivals()
+    return list(_ATTRIBUTORS.values())
+
+
+def get_attributor_info(name: str) -> AttributorInfo:
+    """Return the attributor called `name`.
+
+    Raises
+    ------
+    MorelliError
+        There is none of this name.
+    """
+    _load_rivals()
+    try:
+        return _ATTRIBUTORS[name]
+    except KeyError:
+        raise MorelliError(f"No attributor is called {name!r}; there are: {', '.join(_ATTRIBUTORS)}.") from None
+
+
+def parse_attributor(text: str) -> AttributorSpec:
+    """Read ``name`` or ``name@encoder``.
+
+    Raises
+    ------
+    MorelliError
+        There is no such attributor or encoder, or the two do not fit.
+
+    Examples
+    --------
+    >>> parse_attributor("logistic").encoder
+    'forensic'
+    >>> parse_attributor("centroid@dzanic-spectrum").name
+    'centroid@dzanic-spectrum'
+    """
+    name, at, encoder = text.strip().partition("@")
+    info = get_attributor_info(name)
+    spec = AttributorSpec(info, encoder if at else info.encoder)
+    join_encoders(spec.encoder)
+    if any(part.strip().startswith(_PIXELS) for part in spec.encoder.split("+")) != info.pixels:
+        reads = "thumbnails only" if info.pixels else "vectors, and thumbnails are packed pixels"
+        raise MorelliError(f"{spec.name}: {name} reads {reads}; its own encoder is {info.encoder}.")
+    return spec
+
+
+def fit_registered(
+    info: AttributorInfo,
+    references: Catalog,
+    features: Features,
+    *,
+    label: str = "model",
+    level: float = 0.9,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> Attributor:
+    """Fit an attributor to measured references, grouped by prompt and near-duplicates.
+
+    Parameters
+    ----------
+    info : AttributorInfo
+    references : Catalog
+    features : Features
+        Of the same rows, all of them without error.
+    label : str, default "model"
+    level : float, default 0.9
+        Coverage of the conformal sets.
+    seed : int, default 0
+    options : mapping, optional
+        Settings of the estimator.
+    """
+    groups = group_catalog(references)
+    attributor = info.build(dict(features.blocks), seed=seed, level=level, **(options or {}))
+    spread = {"within": features.within, "n_contrasts": features.n_contrasts} if info.within else {}
+    # With no prompt known at all, groups are near-duplicate clusters: worth keeping together, but no proof of anything.
+    attributor.fit(features.X, references.text(label).astype(str), groups.ids, **spread)
+    if not groups.leak_free:
+        training: Training = attributor.training_
+        attributor.training_ = replace(training, leak_free=False, notes=(*training.notes, groups.note))
+    fitted: Attributor = attributor
+    return fitted
+
+
+def _load_rivals() -> None:
+    """Import the rivals, which register themselves; not at the head of this file, which they import."""
+    importlib.import_module("morelli.attributors.rivals")
+
+
+@register_attributor(
+    DEFAULT_ATTRIBUTOR,
+    summary="Discriminants of all families, fused: the default.",
+    source="this project, docs/architecture.md",
+    encoder="forensic",
+    n_folds=None,
+    within=True,
+)
+def _fused(blocks: Blocks, *, seed: int, level: float, **options: Any) -> FusedAttributor:
+    return FusedAttributor(dict(blocks), level=level, random_state=seed, **options)
