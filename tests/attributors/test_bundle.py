@@ -296,7 +296,7 @@ def test_another_encoder_is_refused(bundle_file, tmp_path):
 @pytest.mark.parametrize("part", ["centre", "scale", "origin", "projection", "means", "variance"])
 def test_arrays_are_checked(part, bundle_file, tmp_path):
     arrays, document = read(bundle_file)
-    name = f"discriminant.colour.{part}"
+    name = f"view0.discriminant.colour.{part}"
     spoilt = arrays[name].copy()
     spoilt.flat[0] = np.nan
     refused(forge(tmp_path / "b", {**arrays, name: spoilt}, document), f"not complete .*{part} is not finite")
@@ -321,9 +321,16 @@ def test_nothing_is_left_over(bundle_file, tmp_path):
         (("lineages",), None),
         (("open_set_level",), float("nan")),
         (("open_set_level",), "high"),
-        (("attributor", "weights", "colour"), float("nan")),
-        (("attributor", "weights", "colour"), float("inf")),
-        (("attributor", "weights"), {}),
+        (("attributor", "experts", 0, "weights", "colour"), float("nan")),
+        (("attributor", "experts", 0, "weights", "colour"), float("inf")),
+        (("attributor", "experts", 0, "weights"), {}),
+        (("attributor", "experts"), []),
+        (("attributor", "experts"), None),
+        (("attributor", "experts", 0, "view"), 3),
+        (("attributor", "experts", 0, "classes"), ["alba", "bruno", "dora"]),
+        (("attributor", "experts", 0, "n_features"), 3),
+        (("attributor", "experts", 0, "blocks", 0), ["colour", 0, 10**30]),
+        (("attributor", "experts", 0, "settings"), {"unknown": 1}),
         (("attributor", "classes"), ["a", "b"]),
         (("attributor", "classes"), [["a"], "b", "c"]),
         (("attributor", "n_features"), 3),
@@ -332,13 +339,13 @@ def test_nothing_is_left_over(bundle_file, tmp_path):
         (("attributor", "blocks", 0), ["colour", 0]),
         (("attributor", "blocks"), []),
         (("attributor", "settings"), {"unknown": 1}),
-        (("attributor", "calibration", "calibrator", "temperature"), -1.0),
-        (("attributor", "calibration", "calibrator", "name"), "os.system"),
-        (("attributor", "conformal", "thresholds"), [0.5]),
-        (("attributor", "conformal", "method"), "guess"),
-        (("attributor", "strangeness", "sorted_scores"), [[1.0]]),
-        (("attributor", "open_set", "scores"), []),
-        (("attributor", "training", "notes"), 3),
+        (("attributor", "experts", 0, "calibration", "calibrator", "temperature"), -1.0),
+        (("attributor", "experts", 0, "calibration", "calibrator", "name"), "os.system"),
+        (("attributor", "experts", 0, "conformal", "thresholds"), [0.5]),
+        (("attributor", "experts", 0, "conformal", "method"), "guess"),
+        (("attributor", "experts", 0, "rejector", "names"), ["doubt"]),
+        (("attributor", "experts", 0, "open_set", "scores"), []),
+        (("attributor", "experts", 0, "training", "notes"), 3),
         (("attributor",), None),
         (("references",), []),
         (("references", "n_unreadable"), "many"),

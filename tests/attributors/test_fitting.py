@@ -7,13 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from morelli.attributors import FusedAttributor, attribute, fit_attributor, fit_bundle
-from morelli.attributors.fitting import lineages_of, prompt_hash
+from morelli.attributors import Bundle, FusedAttributor, attribute, fit_attributor, fit_bundle
+from morelli.attributors.fitting import ONE_VIEW_NOTE, extract_views, lineages_of, prompt_hash
 from morelli.catalog import Catalog, build_catalog
 from morelli.encoders import FeatureCache, ForensicEncoder, extract
-from morelli.errors import CatalogError, NotEnoughDataError
+from morelli.errors import CatalogError, MorelliError, NotEnoughDataError
 
 extracting = importlib.import_module("morelli.encoders.extract")  # the package has a function of that name
+
+
+def notes_of(bundle: Bundle) -> list[str]:
+    """Return all notes but the one that every bundle of three candidates has: unknown models cannot be rehearsed."""
+    notes = [note for note in bundle.notes if "could not be rehearsed" not in note]
+    assert len(notes) == len(bundle.notes) - 1
+    return notes
 
 
 def fit(catalog: Catalog, cache: FeatureCache | None, **options):
@@ -35,7 +42,7 @@ def test_what_a_bundle_says_about_its_references(references, bundle):
     assert bundle.references.prompt_hashes == {prompt_hash(f"p{i}") for i in range(8)}
     assert bundle.references.fingerprint == catalog.fingerprint
     assert bundle.references.n_unreadable == 0
-    assert bundle.notes == ()
+    assert notes_of(bundle) == [ONE_VIEW_NOTE]
     training = bundle.attributor.training_
     assert training.n_images == {"alba": 8, "bruno": 8, "carla": 8}
     assert training.leak_free and training.n_groups == 8
@@ -159,7 +166,9 @@ def test_missing_prompts_are_noted(rows, why, references):
 
 def test_one_prompt_for_a_class_is_noted(references):
     bundle = fit(relabelled(references.catalog, "prompt_id", "p99", slice(8, 16)), references.cache)
-    assert len(bundle.notes) == 1 and "bruno" in bundle.notes[0] and "leakage" in bundle.notes[0]
+    shared, view = notes_of(bundle)
+    assert "bruno" in shared and "leakage" in shared
+    assert view == ONE_VIEW_NOTE
 
 
 def test_prompts_of_one_image_stay_together(references, monkeypatch):
@@ -172,11 +181,44 @@ def test_prompts_of_one_image_stay_together(references, monkeypatch):
 
     monkeypatch.setattr(FusedAttributor, "fit", spy)
     features = extract(references.catalog, ForensicEncoder(), cache=references.cache, workers=1)
-    fit_attributor(references.catalog, features)
+    fit_attributor(references.catalog, [features])
     prompts = references.catalog.column("prompt_id")
     for prompt in set(prompts):
         assert len(set(seen["groups"][prompts == prompt])) == 1
     assert len(set(seen["groups"])) == 8
+
+
+# --- views --------------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_of_several_views(references, bundle, tmp_path):
+    calls = []
+    degraded = fit_bundle(
+        references.catalog,
+        cache=references.cache,
+        workers=1,
+        views=("none", "jpeg:60", "blur:2"),
+        progress=lambda *at: calls.append(at),
+    )
+    assert calls[-1] == (72, 72)
+    assert [one["view"] for one in degraded.describe()["views"]] == ["none", "jpeg:60", "blur:2"]
+    assert notes_of(degraded) == []
+    loaded = Bundle.load(degraded.save(tmp_path / "degraded.morelli"))
+    assert loaded.id == degraded.id
+    verdicts = list(attribute(loaded, references.catalog.paths[:3], workers=1))
+    assert {v.judged_as for v in verdicts} <= {"none", "jpeg:60", "blur:2", "unfamiliar"}
+    assert all('"judged_as": "' in v.to_json() for v in verdicts)
+    assert {v.judged_as for v in attribute(bundle, references.catalog.paths[:2], workers=1)} == {None}
+    home = loaded.attributor.home
+    assert home.training_ == bundle.attributor.training_
+
+
+@pytest.mark.parametrize(
+    ("views", "words"), [((), "none at all"), (("none", ""), "different views"), (("sepia",), "sepia")]
+)
+def test_views_that_make_no_sense(references, views, words):
+    with pytest.raises(MorelliError, match=words):
+        extract_views(references.catalog, ForensicEncoder(), views, cache=references.cache)
 
 
 # --- lineages and labels ------------------------------------------------------------------------------------------

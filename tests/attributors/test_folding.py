@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from morelli.attributors import FusedAttributor
 from morelli.attributors._folding import check_classes, check_group_ids, deal_references
 from morelli.errors import NotEnoughDataError
 
@@ -43,12 +42,3 @@ def test_what_may_leak_is_told():
     assert len(set(fold[codes == 1])) > 1
     with pytest.raises(ValueError, match="n_folds must be at least 2, not 1"):
         deal_references(codes, None, NAMES, 1, 0)
-
-
-def test_folds_are_those_of_the_default():
-    """Wrapped and unwrapped attributors are judged on the same folds."""
-    codes, groups = np.repeat([0, 1], 15), np.tile(np.arange(15), 2)
-    fused = FusedAttributor(n_folds=5, random_state=3)
-    fused.classes_ = NAMES
-    theirs, _ = fused._deal(codes, groups)
-    assert (deal_references(codes, groups, NAMES, 5, 3)[0] == theirs).all()

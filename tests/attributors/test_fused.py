@@ -171,7 +171,7 @@ def test_groups_never_straddle_folds(monkeypatch):
     assert sorted(i for part in held_out for i in part) == list(range(90))
     for fold, part in zip(folds, held_out, strict=True):
         assert not {groups[i] for i in fold} & {groups[i] for i in part}
-    assert model.training_.leak_free and model.training_.notes == ()
+    assert model.training_.leak_free and model.training_.notes == model.rejector_.notes
     assert model.training_.n_groups == 13
 
 
@@ -198,7 +198,7 @@ def test_a_class_of_one_group_is_named():
     groups[y == 1] = 99
     model = FusedAttributor().fit(X, np.array(["ada", "bob", "cyd"])[y], groups)
     assert not model.training_.leak_free
-    assert len(model.training_.notes) == 1
+    assert len(model.training_.notes) == 1 + len(model.rejector_.notes)
     assert "bob" in model.training_.notes[0] and "ada" not in model.training_.notes[0]
     assert model.training_.accuracy > 0.7  # bob is not missing from the folds
 
@@ -422,15 +422,13 @@ def test_parts_round_trip(blocks):
     assert all(np.array_equal(second[0][name], arrays[name]) for name in arrays)
 
 
-@pytest.mark.parametrize(
-    "part", ["weights", "calibration", "conformal", "strangeness", "open_set", "classes", "blocks"]
-)
+@pytest.mark.parametrize("part", ["weights", "calibration", "conformal", "rejector", "open_set", "classes", "blocks"])
 def test_parts_of_another_model_are_refused(part):
     X, y, _ = draw(23, 15)
     arrays, values = FusedAttributor({"a": slice(0, 6), "b": slice(6, 14)}).fit(X, y).to_parts()
     Z, w, _ = draw(23, 15, k=4)
     other = FusedAttributor({"a": slice(0, 6), "c": slice(6, 14)}).fit(Z, w).to_parts()[1]
-    other["strangeness"]["sorted_scores"] = other["strangeness"]["sorted_scores"][:1]
+    other["rejector"]["names"] = other["rejector"]["names"][:1]
     other["open_set"]["scores"] = [float("nan")]
     with pytest.raises((ValueError, KeyError)):
         FusedAttributor.from_parts(arrays, {**values, part: other[part]})

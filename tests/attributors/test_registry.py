@@ -84,7 +84,7 @@ def test_registering():
 def test_the_default_is_fitted_as_ever(references):
     features = extract(references.catalog, ForensicEncoder(), cache=references.cache, workers=1)
     ours = fit_registered(get_attributor_info("fused"), references.catalog, features, seed=3)
-    theirs, _ = fit_attributor(references.catalog, features, seed=3)
+    theirs, _ = fit_attributor(references.catalog, [features], seed=3)
     assert (ours.answer(features.X).proba == theirs.answer(features.X).proba).all()
     assert ours.training_ == theirs.training_
 

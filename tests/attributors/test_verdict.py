@@ -11,14 +11,19 @@ from morelli.attributors.verdict import SCHEMA_VERSION
 
 REQUIRED = [
     "schema_version", "uri", "image_id", "decision", "label", "probability", "lineage", "candidates", "prediction_set",
-    "open_set_p", "evidence", "quality", "bundle", "error",
+    "open_set_p", "evidence", "judged_as", "quality", "bundle", "error",
 ]  # fmt: skip
 
 # All of Unicode, half surrogate pairs included: os.fsdecode makes them of file names that are not UTF-8.
 TEXT = st.text(st.characters(), max_size=20)
 SHARE = st.floats(0, 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
-MAYBE = {"image_id": st.none() | TEXT, "label": st.none() | TEXT, "error": st.none() | TEXT}
+MAYBE = {
+    "image_id": st.none() | TEXT,
+    "judged_as": st.none() | TEXT,
+    "label": st.none() | TEXT,
+    "error": st.none() | TEXT,
+}
 
 VERDICTS = st.builds(
     Verdict,

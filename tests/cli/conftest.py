@@ -74,6 +74,14 @@ def bundle(folder: Path, references: Path, cache: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def degraded(folder: Path, references: Path, cache: Path) -> Path:
+    """A bundle that knows halved images too."""
+    views = ("none", "scale:0.5|jpeg:85")
+    fitted = fit_bundle(Catalog.read(references), name="tiny", views=views, workers=1, cache=FeatureCache(cache))
+    return fitted.save(folder / "degraded.morelli")
+
+
+@pytest.fixture(scope="session")
 def images(folder: Path) -> Path:
     """A folder of two images in two levels, a text, and a hidden file."""
     path = folder / "images"

@@ -32,6 +32,28 @@ def test_three_files_with_the_floor(cli, bundle, held_out, report, cache):
     assert "<html" in (report / "report.html").read_text(encoding="utf-8")
 
 
+def test_through_a_view(cli, bundle, degraded, held_out, tmp_path, cache):
+    for fitted in (bundle, degraded):
+        out = tmp_path / fitted.stem
+        result = cli("evaluate", fitted, held_out, "--view", "scale:0.5 | jpeg:85", "-o", out, "-w", "1")
+        assert result.exit_code == 0, result.stderr
+        metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+        assert metrics["notes"][0] == "All images were judged as seen through the view scale:0.5|jpeg:85."
+    images, store = build_catalog(held_out), FeatureCache(cache)
+    computed = evaluate(Bundle.load(degraded), images, view="scale:0.5|jpeg:85", cache=store, workers=1)
+    assert (Predictions.read(out / "predictions.parquet").proba == computed.proba).all()
+    plain = evaluate(Bundle.load(degraded), images, cache=store, workers=1)
+    assert not (plain.proba == computed.proba).all()
+
+
+@pytest.mark.parametrize("view", ["sepia", "none,jpeg:80", "degraded"])
+def test_one_view_that_there_is(cli, bundle, held_out, tmp_path, view):
+    result = cli("evaluate", bundle, held_out, "--view", view, "-o", tmp_path / "r")
+    assert result.exit_code == 2
+    assert "--view" in result.stderr
+    assert not (tmp_path / "r").exists()
+
+
 def test_json(cli, bundle, held_out, report):
     result = cli("evaluate", bundle, held_out, "-o", report, "--json", "--seed", "1")
     assert json.loads(result.stdout) == json.loads((report / "metrics.json").read_text(encoding="utf-8"))

@@ -7,7 +7,9 @@ import time
 import pytest
 
 from morelli.attributors import Bundle
+from morelli.attributors.fitting import DEGRADED_VIEWS
 from morelli.catalog import Catalog, build_catalog
+from morelli.cli._common import parse_views
 from morelli.encoders import FeatureCache
 
 
@@ -28,6 +30,45 @@ def test_the_same_bytes_as_from_python(cli, references, bundle, tmp_path):
     output = tmp_path / "again.morelli"
     assert cli("fit", references, "-o", output, "--name", "tiny", "-w", "1").exit_code == 0
     assert output.read_bytes() == bundle.read_bytes()
+
+
+def test_views(cli, references, degraded, tmp_path):
+    output = tmp_path / "b.morelli"
+    result = cli("fit", references, "-o", output, "--name", "tiny", "--views", "none, scale:0.5|jpeg:85", "-w", "1")
+    assert result.exit_code == 0, result.stderr
+    assert output.read_bytes() == degraded.read_bytes()
+    assert "scale:0.5|jpeg:85: " in result.stdout
+    assert "will be judged less well" not in result.stdout
+
+
+def test_one_view_is_noted(cli, references, tmp_path):
+    result = cli("fit", references, "-o", tmp_path / "b.morelli", "-w", "1")
+    assert "images that were recompressed or resized since will be judged less well" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "views"),
+    [
+        ("none", ["none"]),
+        ("", ["none"]),
+        ("degraded", list(DEGRADED_VIEWS)),
+        ("degraded, jpeg:50", [*DEGRADED_VIEWS, "jpeg:50"]),
+        ("jpeg:80,4:4:4,webp:70, blur:1|jpeg:90", ["jpeg:80,4:4:4", "webp:70", "blur:1|jpeg:90"]),
+    ],
+)
+def test_views_are_separated_by_commas(text, views):
+    assert parse_views(text, "--views") == views
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("sepia", "sepia"), ("jpeg:85,sepia:2", "sepia"), ("none,none", "named twice"), ("jpeg", "jpeg")],
+)
+def test_views_that_there_are_not(cli, references, tmp_path, text, words):
+    result = cli("fit", references, "-o", tmp_path / "x.morelli", "--views", text)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert not (tmp_path / "x.morelli").exists()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,12 @@ def test_json(cli, bundle):
     assert [row["label"] for row in described["classes"]] == list(Bundle.load(bundle).classes)
 
 
+def test_views_are_listed(cli, bundle, degraded):
+    shown = cli("show", degraded).stdout
+    assert "scale:0.5|jpeg:85: " in shown and "none: " in shown
+    assert "none: " not in cli("show", bundle).stdout
+
+
 def test_not_a_bundle(cli, references):
     result = cli("show", references)
     assert result.exit_code == 1
@@ -36,6 +42,7 @@ def test_names_cannot_steer_the_terminal():
         "id": "0", "name": hostile, "version": hostile, "notes": [hostile], "weights": {hostile: 1.0},
         "classes": [{"label": hostile, "lineage": hostile, "images": 3}], "references": {"images": 3},
         "training": {"n_groups": 1, "n_folds": 2, "accuracy": 0.5, "log_loss": 1.0},
+        "views": [{"view": hostile, "accuracy": 0.5, "log_loss": 1.0}] * 2, "encoder": {"name": hostile},
         "conformal": {"level": 0.9}, "open_set_level": 0.05,
     }  # fmt: skip
     out = StringIO()

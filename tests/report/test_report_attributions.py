@@ -37,6 +37,18 @@ def unreadable(**changes: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("judged_as", "shown"),
+    [("unfamiliar", "unfamiliar condition"), ("none", "untouched"), ("scale:0.5|jpeg:85", "scale:0.5|jpeg:85")],
+)
+def test_what_it_was_judged_as(judged_as, shown):
+    page = render_attributions([verdict(judged_as=judged_as)], "x")
+    assert shown in page
+    assert "Judged as" in page
+    assert "udged as" not in render_attributions([verdict(judged_as=None)], "x")
+    assert "udged as" not in render_attributions([verdict()], "x")
+
+
 def test_cards_say_what_the_verdicts_say():
     verdicts = [
         verdict(),

@@ -263,3 +263,15 @@ def test_nothing_to_measure_is_nan_not_zero():
 def test_misuse_is_refused(call):
     with pytest.raises(MorelliError):
         call()
+
+
+def test_the_floor_of_the_calibration_error_is_that_of_a_perfect_forecast():
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.3, 1.0, 400)
+    errors = [tm.expected_calibration_error(rng.random(400) < sure, sure) for _ in range(300)]
+    floor = tm.calibration_error_floor(sure, seed=1)
+    assert floor == pytest.approx(np.mean(errors), rel=0.08)
+    assert floor > 0.02
+    assert tm.calibration_error_floor(np.repeat(sure, 100), n_draws=20) < floor / 5
+    assert tm.calibration_error_floor(np.ones(10)) == 0
+    assert np.isnan(tm.calibration_error_floor([]))

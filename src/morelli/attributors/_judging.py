@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.discriminant import Discriminant
-from morelli.attributors.strangeness import max_logit_score, max_probability_score
+from morelli.attributors.rejection import Sighting, see
 
-__all__ = ["Judged", "Spread", "judge", "strangeness"]
+__all__ = ["Judged", "Spread", "judge"]
 
 Float = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """Families' log-likelihoods, shape (families, n, K), and how far out each finds an image, shape (families, n)."""
+    """What the families see, and how far out each finds an image, shape (families, n)."""
 
-    log_likelihood: Float
+    sighting: Sighting
     outlyingness: Float
+
+    @property
+    def log_likelihood(self) -> Float:
+        """Of every candidate by every family, shape (families, n, K)."""
+        return self.sighting.log_likelihood
+
+    @classmethod
+    def gather(cls, parts: Sequence[tuple[NDArray[np.intp], Judged]]) -> Judged:
+        """Put parts together, each given with the rows that it holds."""
+        back = np.argsort(np.concatenate([rows for rows, _ in parts]))
+        return cls(
+            Sighting.concat([part.sighting for _, part in parts]).take(back),
+            np.concatenate([part.outlyingness for _, part in parts], axis=1)[:, back],
+        )
 
     def fuse(self, weights: Float) -> Float:
         """Weighted sum of the families, shape (n, K)."""
         return np.asarray(np.tensordot(weights, self.log_likelihood, axes=1))
 
 
-def strangeness(fused: Float, log_proba: Float) -> list[Float]:
-    """Scores that are high where an image is like no candidate, each of shape (n,): doubt, and unlikeliness.
-
-    Doubt looks at the highest probability; it says nothing of an image that is far from all candidates but least far
-    from one, for which the fused log-likelihood ratio of the best candidate to an average one is low. Neither sees that
-    an image is like no picture at all (flat, pure noise): that is what `Judged.outlyingness` is for, which in turn
-    follows content, and tells models of pictures apart hardly better than chance.
-    """
-    return [max_probability_score(log_proba), max_logit_score(fused)]
-
-
 def judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: Float) -> Judged:
     """Let every family judge its columns of `X`, shape (n, d)."""
-    columns = {name: X[:, block] for name, block in blocks.items()}
-    return Judged(
-        np.stack([discriminants[name].log_likelihood(values) for name, values in columns.items()]),
-        np.stack([discriminants[name].outlyingness(values) for name, values in columns.items()]),
-    )
+    outlyingness = [discriminants[name].outlyingness(X[:, block]) for name, block in blocks.items()]
+    return Judged(see(discriminants, blocks, X), np.stack(outlyingness))
 
 
 class Spread:

@@ -28,6 +28,9 @@ class Answers:
         Log-likelihood ratio (nats) of each candidate against the mean of all, as each family contributes it.
     family_proba : dict of str to ndarray, shape (n, K)
         What each family would say alone, with a temperature of its own.
+    judged_as : ndarray of object, shape (n,), or None
+        View of the references that each image was judged by, or ``unfamiliar``; None where all references
+        were seen in one view.
     """
 
     proba: Float
@@ -35,6 +38,7 @@ class Answers:
     open_set_p: Float
     evidence: dict[str, Float]
     family_proba: dict[str, Float]
+    judged_as: NDArray[np.object_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ def _verdicts(bundle: Bundle, measured: list[Extraction], answers: Answers, fact
                 family: {classes[k]: round(float(words[i, k]), 6) + 0.0 for k in listed}
                 for family, words in answers.evidence.items()
             },
+            judged_as=None if answers.judged_as is None else str(answers.judged_as[i]),
             quality=extraction.quality.to_dict() if extraction.quality else {},
             bundle=facts,
         )

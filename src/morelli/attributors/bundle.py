@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from morelli._files import atomic_path
 from morelli._version import __version__
-from morelli.attributors.fused import FusedAttributor
+from morelli.attributors.view_trained import ViewTrainedAttributor
 from morelli.encoders import Encoder, join_encoders
 from morelli.errors import BundleError, MorelliError
 
@@ -65,7 +65,7 @@ class Bundle:
         Given by whoever fitted it.
     label : str
         Column of the catalog that was learned, usually ``model``.
-    attributor : FusedAttributor
+    attributor : ViewTrainedAttributor
     encoder : Encoder
         What makes its features.
     lineages : tuple of (str or None)
@@ -84,7 +84,7 @@ class Bundle:
     name: str
     version: str
     label: str
-    attributor: FusedAttributor
+    attributor: ViewTrainedAttributor
     encoder: Encoder
     lineages: tuple[str | None, ...]
     references: References
@@ -107,7 +107,7 @@ class Bundle:
     def describe(self) -> dict[str, Any]:
         """Return what ``morelli show`` tells, as JSON-able values."""
         document = self._parts()[1]
-        attributor = document["attributor"]
+        attributor = document["attributor"]["experts"][0]
         conformal = attributor["conformal"]
         return {
             "id": self.id,
@@ -117,6 +117,10 @@ class Bundle:
                 for name, lineage in zip(self.classes, self.lineages, strict=True)
             ],
             "encoder": document["encoder"],
+            "views": [
+                {"view": view, "accuracy": expert.training_.accuracy, "log_loss": expert.training_.log_loss}
+                for view, expert in self.attributor.experts_.items()
+            ],
             "weights": attributor["weights"],
             "training": attributor["training"],
             "calibration": {key: attributor["calibration"][key] for key in ("name", "reason", "nll")}
@@ -213,7 +217,7 @@ class Bundle:
     @classmethod
     def _rebuild(cls, arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any], encoder: Encoder) -> Bundle:
         _check_document(document, encoder)
-        attributor = FusedAttributor.from_parts(arrays, document["attributor"])
+        attributor = ViewTrainedAttributor.from_parts(arrays, document["attributor"])
         lineages = tuple(document["lineages"])
         if len(lineages) != len(attributor.classes_):
             raise ValueError(f"{len(lineages)} lineages for {len(attributor.classes_)} classes")

@@ -89,8 +89,12 @@ class Discriminant:
 
     def log_likelihood(self, X: NDArray[np.floating]) -> Float:
         """Log-likelihood of every class up to a term that all classes share, shape (n, K); `X` is (n, d)."""
+        return self.log_likelihood_at(self.coordinates(X))
+
+    def log_likelihood_at(self, coordinates: Float) -> Float:
+        """Return the same from whitened coordinates, shape (n, r)."""
         weights = self.means / self.variance
-        return np.asarray(self.coordinates(X) @ weights.T - 0.5 * (self.means * weights).sum(axis=1))
+        return np.asarray(coordinates @ weights.T - 0.5 * (self.means * weights).sum(axis=1))
 
 
 def fit_discriminant(

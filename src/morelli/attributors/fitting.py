@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +11,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.bundle import Bundle, References
-from morelli.attributors.fused import FusedAttributor
+from morelli.attributors.view_trained import ViewTrainedAttributor
 from morelli.catalog import Catalog, group_catalog
-from morelli.encoders import FeatureCache, Features, default_encoder, extract, join_encoders
-from morelli.errors import NotEnoughDataError
+from morelli.encoders import Encoder, FeatureCache, Features, default_encoder, extract, join_encoders
+from morelli.errors import MorelliError, NotEnoughDataError
+from morelli.views import parse_view
 
-__all__ = ["fit_attributor", "fit_bundle", "lineages_of", "prompt_hash"]
+__all__ = [
+    "DEGRADED_VIEWS",
+    "ONE_VIEW_NOTE",
+    "extract_views",
+    "fit_attributor",
+    "fit_bundle",
+    "lineages_of",
+    "prompt_hash",
+]
 
 OPEN_SET_LEVEL = 0.05
+
+DEGRADED_VIEWS = (
+    "none",
+    "jpeg:85",
+    "jpeg:65",
+    "webp:80",
+    "scale:0.75|jpeg:90",
+    "scale:0.5|jpeg:85",
+    "scale:0.5|webp:80",
+    "crop:0.6|jpeg:90",
+    "blur:1|jpeg:85",
+)
+"""What happens to images on their way through the web, as views to fit on; the untouched image is home."""
+
+ONE_VIEW_NOTE = (
+    "The references were seen as they are, in no other view: "
+    "images that were recompressed or resized since will be judged less well."
+)
+"""For bundles that were fitted to one view."""
 
 
 def fit_bundle(
@@ -28,6 +56,7 @@ def fit_bundle(
     version: str = "1",
     label: str = "model",
     encoder: str | None = None,
+    views: Sequence[str] = ("none",),
     cache: FeatureCache | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -47,6 +76,9 @@ def fit_bundle(
         Column to learn.
     encoder : str, optional
         Name of the encoder, or of several joined by ``+``; by default :func:`morelli.encoders.default_encoder`.
+    views : sequence of str, default ("none",)
+        What the references are seen through, the first as home: an expert is fitted to each, and images are judged by
+        the one whose view they resemble. :data:`DEGRADED_VIEWS` are a good choice for images from the open web.
     cache : FeatureCache, optional
         Where features are looked for and kept; with one, an interrupted fit goes on where it stopped.
     workers, progress
@@ -74,13 +106,14 @@ def fit_bundle(
         raise NotEnoughDataError(
             f'None of the {len(catalog)} references can be used: no row has a value in the column "{label}".'
         )
-    features = extract(labelled, measuring, cache=cache, workers=workers, progress=progress)
-    if not features.ok.any():
-        raise NotEnoughDataError(
-            f"None of the {len(catalog)} references can be used. The first error: {features.error[0]}"
-        )
-    references = labelled.filter(features.ok)
-    attributor, notes = fit_attributor(references, features.take(features.ok), label=label, level=level, seed=seed)
+    tables = extract_views(labelled, measuring, views, cache=cache, workers=workers, progress=progress)
+    ok = np.all([features.ok for features in tables], axis=0)
+    if not ok.any():
+        errors = [error for features in tables for error in features.error if error is not None]
+        raise NotEnoughDataError(f"None of the {len(catalog)} references can be used. The first error: {errors[0]}")
+    references = labelled.filter(ok)
+    tables = [features.take(ok) for features in tables]
+    attributor, notes = fit_attributor(references, tables, label=label, level=level, seed=seed)
     lineages, lineage_notes = lineages_of(references, label, [str(c) for c in attributor.classes_])
     failed = len(catalog) - len(references)
     if failed:
@@ -92,6 +125,8 @@ def fit_bundle(
         )
     if not attributor.conformal_.informative:
         notes.append(f"There are too few references for sets at level {level:g}: they hold all candidates.")
+    if [features.view for features in tables] == ["none"]:
+        notes.append(ONE_VIEW_NOTE)
     return Bundle(
         name=name,
         version=version,
@@ -111,16 +146,52 @@ def fit_bundle(
     )
 
 
+def extract_views(
+    catalog: Catalog,
+    encoder: Encoder,
+    views: Sequence[str],
+    *,
+    cache: FeatureCache | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Features]:
+    """Measure all images in each view; parameters as for :func:`morelli.encoders.extract`.
+
+    Raises
+    ------
+    MorelliError
+        There is no view, one is unknown, or two are the same.
+    """
+    parsed = [parse_view(view) for view in views]
+    names = [view.name for view in parsed]
+    if not names or len(set(names)) < len(names):
+        raise MorelliError(f"Name one or more different views, not: {', '.join(names) or 'none at all'}.")
+    tables: list[Features] = []
+    for number, view in enumerate(parsed):
+
+        def step(done: int, total: int, before: int = number) -> None:
+            if progress is not None:
+                progress(before * total + done, len(parsed) * total)
+
+        tables.append(extract(catalog, encoder, view=view, cache=cache, workers=workers, progress=step))
+    return tables
+
+
 def fit_attributor(
-    references: Catalog, features: Features, *, label: str = "model", level: float = 0.9, seed: int = 0
-) -> tuple[FusedAttributor, list[str]]:
+    references: Catalog,
+    tables: Sequence[Features],
+    *,
+    label: str = "model",
+    level: float = 0.9,
+    seed: int = 0,
+) -> tuple[ViewTrainedAttributor, list[str]]:
     """Fit the default attributor to measured references, grouped by prompt and near-duplicates.
 
     Parameters
     ----------
     references : Catalog
-    features : Features
-        Of the same rows, all of them without error.
+    tables : sequence of Features
+        Of the same rows in each view, all of them without error.
     label : str, default "model"
     level : float, default 0.9
         Coverage of the conformal sets.
@@ -128,19 +199,22 @@ def fit_attributor(
 
     Returns
     -------
-    FusedAttributor
+    ViewTrainedAttributor
     list of str
         Notes for the reader of a result.
     """
     groups = group_catalog(references)
     # With no prompt known at all, groups are near-duplicate clusters: worth keeping together, but no proof of anything.
-    attributor = FusedAttributor(dict(features.blocks), level=level, random_state=seed)
+    attributor = ViewTrainedAttributor(dict(tables[0].blocks), level=level, random_state=seed)
+    n = len(references)
     attributor.fit(
-        features.X,
-        references.text(label).astype(str),
-        groups.ids,
-        within=features.within,
-        n_contrasts=features.n_contrasts,
+        np.concatenate([features.X for features in tables]),
+        np.tile(references.text(label).astype(str), len(tables)),
+        np.tile(groups.ids, len(tables)),
+        views=np.repeat(np.array([features.view for features in tables], dtype=object), n),
+        images=np.tile(np.arange(n), len(tables)),
+        within=np.concatenate([features.within for features in tables]),
+        n_contrasts=np.concatenate([features.n_contrasts for features in tables]),
     )
     if not groups.leak_free:
         training = attributor.training_

@@ -14,16 +14,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
-from morelli.attributors._judging import Judged, Spread, judge, strangeness
+from morelli.attributors._folding import check_classes, check_group_ids, deal_references
+from morelli.attributors._judging import Judged, Spread, judge
 from morelli.attributors.answers import Answers, Training
 from morelli.attributors.calibration import TemperatureCalibrator
 from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.discriminant import Discriminant, fit_discriminant
 from morelli.attributors.fusion import fit_fusion_weights
-from morelli.attributors.open_set import OpenSetModel, ScoreCombiner
-from morelli.catalog.folds import deal_groups
-from morelli.errors import NotEnoughDataError
+from morelli.attributors.open_set import OpenSetModel
+from morelli.attributors.rejection import Rejector, Sighting, fit_rejector, see
 
 __all__ = ["FusedAttributor"]
 
@@ -70,11 +70,13 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     conformal_ : SplitConformal
     temperatures_ : dict of str to float
         What makes a family's log-likelihoods probabilities of its own.
-    strangeness_ : ScoreCombiner
-        Makes one number of doubt and unlikeliness.
+    rejector_ : Rejector
+        Says how unlike the candidates' an image is, as it learned on candidates that were hidden from it.
     outlying_ : OpenSetModel
         For images that are like no picture at all.
     open_set_ : OpenSetModel
+    twins_log_proba_ : ndarray, shape (m, K)
+        Calibrated out-of-fold log-probabilities of the `twins` that `fit` was given; not kept in a bundle.
 
     Examples
     --------
@@ -115,6 +117,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         within: NDArray[np.floating] | None = None,
         n_contrasts: NDArray[np.integer] | None = None,
+        twins: tuple[NDArray[np.floating], NDArray[np.integer]] | None = None,
     ) -> FusedAttributor:
         """Fit to references.
 
@@ -131,6 +134,9 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Spread within each image, see :class:`morelli.encoders.Encoded`.
         n_contrasts : ndarray of int, shape (n,), optional
             How many rows of `within` are real; by default all.
+        twins : tuple of ndarray of float, shape (m, d), and ndarray of int, shape (m,), optional
+            Other pictures of some of these images (in another view, say), and the row of `X` that each belongs to. They
+            are judged as their rows are, by what has not seen them, and nothing is learned from them.
 
         Raises
         ------
@@ -142,31 +148,35 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         values, labels = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        self._check_classes(codes)
-        blocks = self._named_blocks(values.shape[1])
+        check_classes(self.classes_, codes, MIN_IMAGES)
+        blocks = self.named_blocks(values.shape[1])
         spread = Spread(within, n_contrasts, values.shape)
-        own_groups = None
-        if groups is not None:
-            if np.shape(groups) != codes.shape:
-                raise ValueError(
-                    f"groups has shape {np.shape(groups)}; expected one entry for each of {len(codes)} images"
-                )
-            own_groups = np.unique(np.asarray(groups), return_inverse=True)[1]
-        fold, notes = self._deal(codes, own_groups)
+        own_groups = check_group_ids(groups, len(codes))
+        fold, notes = deal_references(codes, own_groups, self.classes_, self.n_folds, self.random_state)
 
-        held_out = self._out_of_fold(values, codes, spread, blocks, fold)
+        held_out, judged_twins = self._out_of_fold(values, codes, spread, blocks, fold, twins)
+
+        def look(
+            train: NDArray[np.integer], own: NDArray[np.integer], n_classes: int, test: NDArray[np.integer]
+        ) -> Sighting:
+            return see(self._discriminants(values, own, spread, blocks, train, n_classes), blocks, values[test])
+
         with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
             weights = fit_fusion_weights(held_out.log_likelihood, codes)
             self.calibration_ = choose_calibrator(held_out.fuse(weights), codes, own_groups, self.random_state)
             temperatures = [TemperatureCalibrator().fit(words, codes).temperature for words in held_out.log_likelihood]
-            fused, log_proba = self._cross_fit(held_out, codes, fold)
+            log_proba = self._cross_fit(held_out, codes, fold)
+            self.rejector_, known = fit_rejector(
+                held_out.sighting, codes, fold, look, list(blocks), random_state=self.random_state
+            )
+            if judged_twins is not None:
+                self.twins_log_proba_ = self.calibration_.calibrator.transform(judged_twins.fuse(weights))
         self.weights_ = dict(zip(blocks, weights.tolist(), strict=True))
         self.temperatures_ = dict(zip(blocks, temperatures, strict=True))
         # Thresholds treat images, not prompts, as exchangeable: a dozen prompts could never support a p-value below
         # 1/13. Prompts that differ more than the references' do widen the errors beyond the nominal ones.
         self.conformal_ = SplitConformal(level=self.level).fit(np.exp(log_proba), codes)
-        self.strangeness_ = ScoreCombiner()
-        self.open_set_ = OpenSetModel().fit(self.strangeness_.fit_transform(strangeness(fused, log_proba)))
+        self.open_set_ = OpenSetModel().fit(known)
         self.outlying_ = OpenSetModel().fit(held_out.outlyingness.mean(axis=0))
         self.training_ = Training(
             n_images={str(name): int(n) for name, n in zip(self.classes_, np.bincount(codes), strict=True)},
@@ -175,7 +185,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             accuracy=float((log_proba.argmax(axis=1) == codes).mean()),
             log_loss=float(-log_proba[np.arange(len(codes)), codes].mean()),
             leak_free=not notes,
-            notes=tuple(notes),
+            notes=(*notes, *self.rejector_.notes),
         )
         self.discriminants_ = self._discriminants(values, codes, spread, blocks, np.arange(len(codes)))
         return self
@@ -206,7 +216,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         scale = 1 / self.calibration_.calibrator.temperature
         words = scale * weights[:, None, None] * judged.log_likelihood
         words -= words.mean(axis=2, keepdims=True)
-        unlike = self.open_set_.p_values(self.strangeness_.transform(strangeness(judged.fuse(weights), log_proba)))
+        unlike = self.open_set_.p_values(self.rejector_.strangeness(judged.sighting))
         outlying = self.outlying_.p_values(judged.outlyingness.mean(axis=0))
         return Answers(
             proba=proba,
@@ -236,7 +246,9 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             for name, fitted in self.discriminants_.items()
             for part in Discriminant.__dataclass_fields__
         }
-        blocks = self._named_blocks(self.n_features_in_)
+        own, rejector = self.rejector_.to_parts()
+        arrays |= {f"rejector.{name}": array for name, array in own.items()}
+        blocks = self.named_blocks(self.n_features_in_)
         values = {
             "classes": [str(name) for name in self.classes_],
             "n_features": self.n_features_in_,
@@ -246,7 +258,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "weights": self.weights_,
             "calibration": self.calibration_.to_dict(),
             "conformal": self.conformal_.to_dict(),
-            "strangeness": self.strangeness_.to_dict(),
+            "rejector": rejector,
             "open_set": self.open_set_.to_dict(),
             "outlying": self.outlying_.to_dict(),
             "temperatures": self.temperatures_,
@@ -276,7 +288,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("a family has a negative weight")
         new.calibration_ = CalibratorChoice.from_dict(values["calibration"])
         new.conformal_ = SplitConformal.from_dict(values["conformal"])
-        new.strangeness_ = ScoreCombiner.from_dict(values["strangeness"])
+        own = {name.removeprefix("rejector."): array for name, array in arrays.items() if name.startswith("rejector.")}
+        new.rejector_ = Rejector.from_parts(own, values["rejector"])
         new.open_set_ = OpenSetModel.from_dict(values["open_set"])
         new.outlying_ = OpenSetModel.from_dict(values["outlying"])
         new.temperatures_ = {name: float(values["temperatures"][name]) for name in blocks}
@@ -287,7 +300,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
             for name in blocks
         }
-        for name, block in new._named_blocks(new.n_features_in_).items():
+        for name, block in new.named_blocks(new.n_features_in_).items():
             new.discriminants_[name].check(block.stop - block.start, len(new.classes_))
         # Judging any image shows whether the parts fit together.
         new.answer(np.zeros((1, new.n_features_in_)))
@@ -296,23 +309,12 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _judge(self, X: ArrayLike) -> tuple[Judged, Float]:
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, reset=False)
-        judged = judge(self.discriminants_, self._named_blocks(values.shape[1]), values)
+        judged = judge(self.discriminants_, self.named_blocks(values.shape[1]), values)
         fused = judged.fuse(np.array(list(self.weights_.values())))
         return judged, self.calibration_.calibrator.transform(fused)
 
-    def _check_classes(self, codes: NDArray[np.integer]) -> None:
-        if len(self.classes_) < 2:
-            raise NotEnoughDataError(
-                f"All references are of one class ({self.classes_[0]}); attribution needs at least two candidates."
-            )
-        counts = np.bincount(codes)
-        few = [f"{name} ({n})" for name, n in zip(self.classes_, counts, strict=True) if n < MIN_IMAGES]
-        if few:
-            raise NotEnoughDataError(
-                f"Every candidate needs at least {MIN_IMAGES} reference images; too few of: {', '.join(few[:10])}."
-            )
-
-    def _named_blocks(self, n_features: int) -> dict[str, slice]:
+    def named_blocks(self, n_features: int) -> dict[str, slice]:
+        """Return the columns of each family in `n_features`, after checking `blocks`."""
         if self.blocks is None:
             return {"features": slice(0, n_features)}
         named = {name: slice(*block.indices(n_features)[:2]) for name, block in self.blocks.items()}
@@ -326,50 +328,25 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("blocks names no family; leave it out to take all columns as one")
         return named
 
-    def _deal(
-        self, codes: NDArray[np.integer], groups: NDArray[np.integer] | None
-    ) -> tuple[NDArray[np.int64], list[str]]:
-        """Deal images to folds by group; returns the folds, and a sentence for each way in which prompts may leak."""
-        if self.n_folds < 2:
-            raise ValueError(f"n_folds must be at least 2, not {self.n_folds}")
-        notes = []
-        if groups is None:
-            groups = np.arange(len(codes))
-            notes.append("Prompts are not known: leakage between references and held-out images cannot be excluded.")
-        else:
-            # A class whose images are all in one group would be missing from the folds that hold the group out.
-            pairs = np.unique(np.stack([codes, groups]), axis=1)
-            lonely = np.flatnonzero(np.bincount(pairs[0]) == 1)
-            if len(lonely):
-                alone = np.isin(codes, lonely)
-                groups = np.where(alone, groups.max() + 1 + np.arange(len(codes)), groups)
-                names = ", ".join(str(name) for name in self.classes_[lonely][:10])
-                notes.append(f"All references of {names} share one prompt: leakage cannot be excluded for them.")
-        k = int(min(self.n_folds, len(np.unique(groups))))
-        shares = np.full(k, 1 / k)
-        return deal_groups(groups.astype(np.int64), codes.astype(np.int64), shares, self.random_state), notes
-
-    def _cross_fit(self, held_out: Judged, codes: NDArray[np.integer], fold: NDArray[np.int64]) -> tuple[Float, Float]:
+    def _cross_fit(self, held_out: Judged, codes: NDArray[np.integer], fold: NDArray[np.int64]) -> Float:
         """Fuse and calibrate every fold with weights and calibration of the other folds.
 
-        Conformal thresholds and open-set ranks must not come from predictions that the weights were fitted to: with few
-        references that alone makes sets too small.
+        Conformal thresholds must not come from predictions that the weights were fitted to: with few references that
+        alone makes sets too small.
 
         Returns
         -------
-        ndarray, ndarray, both of shape (n, K)
-            Fused log-likelihoods, and log-probabilities.
+        ndarray, shape (n, K)
+            Log-probabilities.
         """
-        fused = np.empty(held_out.log_likelihood.shape[1:])
-        log_proba = np.empty_like(fused)
+        log_proba = np.empty(held_out.log_likelihood.shape[1:])
         kind = type(self.calibration_.calibrator)
         for name in range(int(fold.max()) + 1):
             rows, others = fold == name, fold != name
             weights = fit_fusion_weights(held_out.log_likelihood[:, others], codes[others])
             words = held_out.fuse(weights)
-            fused[rows] = words[rows]
             log_proba[rows] = kind().fit(words[others], codes[others]).transform(words[rows])
-        return fused, log_proba
+        return log_proba
 
     def _discriminants(
         self,
@@ -378,12 +355,15 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spread: Spread,
         blocks: Mapping[str, slice],
         rows: NDArray[np.integer],
+        n_classes: int | None = None,
     ) -> dict[str, Discriminant]:
+        """Fit to `rows`; `codes` are those of all images, or of `rows` where `n_classes` says how many there are."""
+        own = codes[rows] if n_classes is None else codes
         return {
             name: fit_discriminant(
                 X[rows, block],
-                codes[rows],
-                len(self.classes_),
+                own,
+                len(self.classes_) if n_classes is None else n_classes,
                 within=spread.of(rows, block),
                 shrinkage=self.shrinkage,
                 within_share=self.within_share,
@@ -398,15 +378,15 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         spread: Spread,
         blocks: Mapping[str, slice],
         fold: NDArray[np.int64],
-    ) -> Judged:
-        parts, order = [], []
+        twins: tuple[NDArray[np.floating], NDArray[np.integer]] | None,
+    ) -> tuple[Judged, Judged | None]:
+        own: list[tuple[NDArray[np.intp], Judged]] = []
+        others: list[tuple[NDArray[np.intp], Judged]] = []
         for held_out in range(int(fold.max()) + 1):
             train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
             fitted = self._discriminants(X, codes, spread, blocks, train)
-            parts.append(judge(fitted, blocks, X[test]))
-            order.append(test)
-        back = np.argsort(np.concatenate(order))
-        return Judged(
-            np.concatenate([part.log_likelihood for part in parts], axis=1)[:, back],
-            np.concatenate([part.outlyingness for part in parts], axis=1)[:, back],
-        )
+            own.append((test, judge(fitted, blocks, X[test])))
+            if twins is not None:
+                rows = np.flatnonzero(fold[twins[1]] == held_out)
+                others.append((rows, judge(fitted, blocks, np.asarray(twins[0][rows], dtype=np.float64))))
+        return Judged.gather(own), Judged.gather(others) if twins is not None else None

@@ -10,12 +10,14 @@ from morelli.attributors._checks import FloatArray, check_groups, check_logits
 from morelli.errors import NotEnoughDataError
 
 __all__ = [
+    "cosine_similarity",
     "energy_score",
     "entropy_score",
     "knn_score",
     "mahalanobis_score",
     "max_logit_score",
     "max_probability_score",
+    "new_class_score",
 ]
 
 
@@ -98,6 +100,60 @@ def mahalanobis_score(
     root = np.linalg.cholesky(_matrix(covariance, "covariance"))
     white = np.linalg.solve(root, offset.T)
     return np.asarray(nearest - np.einsum("ji,ji->i", white, white), dtype=np.float64)
+
+
+def cosine_similarity(coords: ArrayLike, means: ArrayLike) -> FloatArray:
+    """Cosine between images (n, r) and class means (K, r), both from the origin; shape (n, K), 0 for a zero vector.
+
+    In whitened coordinates around the mean of all classes it is a log-likelihood ratio without the lengths, which
+    follow content and how far out a class lies; minus its largest value is a score of strangeness.
+    """
+    x, mu = _matrix(coords, "coords"), _matrix(means, "means")
+    if x.shape[1] != mu.shape[1]:
+        raise ValueError(f"coordinates have {x.shape[1]} and {mu.shape[1]} dimensions: they must be of one space")
+    lengths = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(mu, axis=1)
+    cosine = np.divide(x @ mu.T, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return np.asarray(np.clip(cosine, -1.0, 1.0), dtype=np.float64)
+
+
+def new_class_score(
+    coords: ArrayLike, means: ArrayLike, variance: ArrayLike, between: ArrayLike, kin_share: float = 0.0
+) -> FloatArray:
+    r"""Log-likelihood ratio of a class never seen against the known classes, shape (n,).
+
+    Images of class k are normal with mean ``means[k]`` and predictive variances ``variance``; class means are normal
+    about the origin with variances ``between``, and images of an unknown class hence with variances ``1 + between``
+    (Ioffe 2006, "Probabilistic linear discriminant analysis", section 3.2). Known classes are equally likely.
+
+    Parameters
+    ----------
+    coords : array-like, shape (n, r)
+        Coordinates in which the covariance within classes is the identity.
+    means : array-like, shape (K, r)
+    variance, between : array-like, shape (r,)
+        `variance` positive, `between` not negative.
+    kin_share : float, default 0.0
+        Above 0, unknown classes are as often a relative of some known class: normal about its mean, with variances
+        ``variance + kin_share * between``.
+    """
+    x, mu = _matrix(coords, "coords"), _matrix(means, "means")
+    v, b = np.asarray(variance, dtype=np.float64), np.asarray(between, dtype=np.float64)
+    if len(mu) == 0:
+        raise NotEnoughDataError("The likelihood of known classes needs at least one.")
+    if v.shape != (x.shape[1],) or b.shape != v.shape or not (v > 0).all() or not (b >= 0).all():
+        raise ValueError(f"variance must be {x.shape[1]} positive numbers, and between as many that are not negative")
+    if not (np.isfinite(kin_share) and kin_share >= 0):
+        raise ValueError(f"kin_share must not be negative, not {kin_share}")
+
+    def mixture(centres: FloatArray, variances: FloatArray) -> FloatArray:
+        root = np.sqrt(variances)
+        words = -0.5 * _squared_distances(x / root, centres / root) - np.log(root).sum()
+        return np.asarray(logsumexp(words, axis=1) - np.log(len(centres)))
+
+    new = mixture(np.zeros((1, x.shape[1])), 1 + b)
+    if kin_share > 0:
+        new = np.logaddexp(new, mixture(mu, v + kin_share * b)) - np.log(2)
+    return np.asarray(new - mixture(mu, v), dtype=np.float64)
 
 
 def knn_score(

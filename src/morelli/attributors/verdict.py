@@ -76,6 +76,9 @@ class Verdict:
         p-value of "one of the candidates made it".
     evidence : dict
         Family -> candidate -> log-likelihood ratio (nats), for the most probable candidates.
+    judged_as : str or None
+        The view of the references that the image was judged by, or ``unfamiliar`` where it resembles none of them, so
+        that the experts for all views were asked and doubted; None where the bundle knows one view only.
     quality : dict
         `short_side`, `jpeg_quality`, `blur`, `bucket`: what the image has been through, as far as can be seen.
     bundle : dict
@@ -95,6 +98,7 @@ class Verdict:
     prediction_set: tuple[str, ...] = ()
     open_set_p: float | None = None
     evidence: dict[str, dict[str, float]] = field(default_factory=dict)
+    judged_as: str | None = None
     quality: dict[str, Any] = field(default_factory=dict)
     bundle: dict[str, str] = field(default_factory=dict)
     error: str | None = None

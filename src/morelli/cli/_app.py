@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from morelli._version import __version__
-from morelli.cli import attribute, catalog, compare, demo, encoders, evaluate, fit, lists, show
+from morelli.cli import attribute, catalog, compare, demo, encoders, evaluate, fit, lists, robustness, show
 from morelli.cli._run import INTERRUPTED, register
 
 __all__ = ["app", "run"]
@@ -28,6 +28,7 @@ register(app, "fit", fit.fit, resumes=True)
 register(app, "attribute", attribute.attribute)
 register(app, "evaluate", evaluate.evaluate, resumes=True)
 register(app, "compare", compare.compare, resumes=True)
+register(app, "robustness", robustness.robustness, resumes=True)
 register(app, "attributors", compare.attributors)
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "check_output",
     "open_cache",
     "open_catalog",
+    "parse_views",
     "progress",
 ]
 
@@ -76,6 +78,30 @@ def open_cache(path: Path | None, disabled: bool) -> FeatureCache | None:
     from morelli.encoders import FeatureCache, default_cache_path
 
     return None if disabled else FeatureCache(path or default_cache_path())
+
+
+def parse_views(text: str, option: str) -> list[str]:
+    """Return the canonical names of views separated by commas; the word ``degraded`` stands for a list of them.
+
+    Raises
+    ------
+    BadParameter
+        There is no such view, or one is named twice.
+    """
+    from morelli.attributors.fitting import DEGRADED_VIEWS
+    from morelli.views import parse_view
+
+    # After a comma, what begins with a digit is a parameter: jpeg:85,4:4:4 is one view.
+    words = [word.strip() for word in re.split(r",(?!\s*\d)", text)]
+    names = [name for word in words for name in (DEGRADED_VIEWS if word == "degraded" else [word or "none"])]
+    try:
+        views = [parse_view(name).name for name in names]
+    except MorelliError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+    twice = sorted({name for name in views if views.count(name) > 1})
+    if twice:
+        raise typer.BadParameter(f"named twice: {', '.join(twice)}", param_hint=option)
+    return views
 
 
 def check_output(path: Path, *, folder: bool = False) -> None:

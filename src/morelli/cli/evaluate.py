@@ -15,6 +15,7 @@ from morelli.cli._common import (
     check_output,
     open_cache,
     open_catalog,
+    parse_views,
     progress,
 )
 
@@ -35,6 +36,10 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")
     ] = None,
+    view: Annotated[
+        str,
+        typer.Option("--view", metavar="VIEW", help="See the images through a view, such as scale:0.5|jpeg:85."),
+    ] = "none",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the bootstrap and the nuisance floor.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print what metrics.json holds instead of a table.")] = False,
     workers: WorkersOption = None,
@@ -44,14 +49,19 @@ def evaluate(
     """Measure how good a bundle is on labelled images; write predictions, metrics and a page.
 
     Images of models that are no candidates of the bundle measure how well unknown models are told. Images and prompts
-    that the bundle was fitted to are counted and named in the notes.
+    that the bundle was fitted to are counted and named in the notes. With --view, the images are judged as they would
+    look after that treatment.
 
     Examples:
 
         morelli evaluate candidates.morelli held-out.parquet -o report/
+        morelli evaluate candidates.morelli held-out.parquet --view "scale:0.5|jpeg:85" -o halved/
         morelli evaluate candidates.morelli all.parquet --split test -o report/ --json
     """
     check_output(output, folder=True)
+    names = parse_views(view, "--view")
+    if len(names) != 1:
+        raise typer.BadParameter("name one view", param_hint="--view")
 
     from rich.console import Console
 
@@ -63,8 +73,12 @@ def evaluate(
     loaded, images = Bundle.load(bundle), open_catalog(catalog, split)
     images.column(loaded.label)  # refuses a column that there is not, before the images are measured
     notes = [*loaded.notes, *overlap_notes(loaded, images)]
+    if names != ["none"]:
+        notes.insert(0, f"All images were judged as seen through the view {names[0]}.")
     with progress("Measuring images") as report:
-        predictions = run(loaded, images, cache=open_cache(cache, no_cache), workers=workers, progress=report)
+        predictions = run(
+            loaded, images, view=names[0], cache=open_cache(cache, no_cache), workers=workers, progress=report
+        )
     title = f"{loaded.name} {loaded.version}"
     metrics, notes = write_evaluation(
         predictions,

@@ -14,6 +14,7 @@ from morelli.cli._common import (
     check_output,
     open_cache,
     open_catalog,
+    parse_views,
     progress,
 )
 
@@ -52,6 +53,14 @@ def fit(
     split: Annotated[
         str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")
     ] = None,
+    views: Annotated[
+        str,
+        typer.Option(
+            "--views",
+            metavar="VIEWS",
+            help="What the references are seen through, separated by commas; degraded: nine common ones.",
+        ),
+    ] = "none",
     level: Annotated[
         float, typer.Option("--level", min=0.5, max=0.999, metavar="SHARE", help="Coverage of the prediction sets.")
     ] = 0.9,
@@ -75,14 +84,22 @@ def fit(
     Give every candidate's images of the same prompts, where you can, so that the subject gives nothing away. An
     interrupted fit goes on where it stopped: what was measured is in the cache.
 
+    With --views, an expert is fitted to each view of the references, and an image is judged by the one whose view it
+    resembles: for images from the web, which were compressed and resized on their way. Every view of every image is
+    measured and kept in the cache, so that "--views degraded" takes nine times as long the first time, and the bundle
+    is nine times as large. "morelli views" lists what views are made of; they chain with "|".
+
     Examples:
 
         morelli fit references.parquet -o candidates.morelli
+        morelli fit references.parquet -o candidates.morelli --views degraded
+        morelli fit references.parquet -o candidates.morelli --views "none,jpeg:80,scale:0.5|jpeg:85"
         morelli fit references.parquet --split train -o candidates.morelli
         morelli fit folder-per-model/ -o candidates.morelli --name "Vendors 2026"
         morelli fit references.parquet -o candidates.morelli --encoder forensic
     """
     check_output(output)
+    seen_through = parse_views(views, "--views")
 
     from rich.console import Console
 
@@ -98,6 +115,7 @@ def fit(
             version=bundle_version,
             label=label,
             encoder=encoder,
+            views=seen_through,
             cache=open_cache(cache, no_cache),
             workers=workers,
             progress=report,

@@ -6,6 +6,7 @@ from morelli.encoders.default import default_encoder
 from morelli.encoders.encoder import Encoded, Encoder, ForensicEncoder
 from morelli.encoders.extract import Extraction, extract, iter_extract
 from morelli.encoders.features import Features
+from morelli.encoders.fingerprint import FingerprintEncoder, fit_fingerprint, train_fingerprint
 from morelli.encoders.joint import JointEncoder, join_encoders
 from morelli.encoders.registry import EncoderInfo, get_encoder, list_encoders, register_encoder
 from morelli.encoders.rivals import MarraResidual, SpectrumTail, Thumbnail
@@ -17,6 +18,7 @@ __all__ = [
     "Extraction",
     "FeatureCache",
     "Features",
+    "FingerprintEncoder",
     "ForensicEncoder",
     "JointEncoder",
     "MarraResidual",
@@ -25,10 +27,12 @@ __all__ = [
     "default_cache_path",
     "default_encoder",
     "extract",
+    "fit_fingerprint",
     "get_encoder",
     "iter_extract",
     "join_encoders",
     "list_encoders",
     "pretrained",
     "register_encoder",
+    "train_fingerprint",
 ]

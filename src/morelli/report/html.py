@@ -213,6 +213,7 @@ def _card(verdict: Mapping[str, Any], base: str | os.PathLike[str] | None) -> di
         "open_set_p": verdict.get("open_set_p"),
         "leading": label,
         "bars": evidence_rows(verdict.get("evidence") or {}, str(label)) if label is not None else [],
+        "judged_as": verdict.get("judged_as"),
         "quality": {key: quality.get(key) for key in ("short_side", "jpeg_quality", "blur", "bucket")}
         if quality
         else None,

@@ -10,12 +10,15 @@ from morelli.trials.predictions import DECISIONS, Predictions
 if TYPE_CHECKING:
     from morelli.trials.comparison import Comparison, Score
     from morelli.trials.engine import cross_validate, evaluate, overlap_notes
+    from morelli.trials.robust_rows import Robustness, RobustnessRow
 
 __all__ = [
     "DECISIONS",
     "Comparison",
     "Metrics",
     "Predictions",
+    "Robustness",
+    "RobustnessRow",
     "Score",
     "cross_validate",
     "evaluate",
@@ -34,4 +37,8 @@ def __getattr__(name: str) -> Any:
         from morelli.trials import comparison
 
         return getattr(comparison, name)
+    if name in {"Robustness", "RobustnessRow"}:
+        from morelli.trials import robust_rows
+
+        return getattr(robust_rows, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -33,6 +33,7 @@ def evaluate(
     bundle: Bundle,
     catalog: Catalog,
     *,
+    view: str = "none",
     cache: FeatureCache | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -44,6 +45,8 @@ def evaluate(
     bundle : Bundle
     catalog : Catalog
         Rows whose label is no class of the bundle count as unknown models.
+    view : str, default "none"
+        What the images are seen through before they are measured, see :func:`morelli.views.parse_view`.
     cache, workers, progress
         As for :func:`morelli.encoders.extract`.
 
@@ -52,7 +55,7 @@ def evaluate(
     Predictions
         One row for each row of the catalog, unreadable ones included.
     """
-    features = extract(catalog, bundle.encoder, cache=cache, workers=workers, progress=progress)
+    features = extract(catalog, bundle.encoder, view=view, cache=cache, workers=workers, progress=progress)
     groups = group_catalog(catalog)
     return judge(bundle.attributor, bundle.lineages, bundle.open_set_level, catalog, features, groups, bundle.label)
 

@@ -88,8 +88,8 @@ class Sightings:
         Nothing would be measured, a block is no whole number from 1, is named twice, or the grid is out of range.
     """
 
-    crops: tuple[int, ...] = (4, 6)
-    resized: tuple[int, ...] = (6,)
+    crops: tuple[int, ...] = (4,)
+    resized: tuple[int, ...] = ()
     grid: int = 3
     embedding: bool = False
 

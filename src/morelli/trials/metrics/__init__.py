@@ -6,6 +6,7 @@ from morelli.trials.metrics._bootstrap import cluster_bootstrap_difference, clus
 from morelli.trials.metrics._calibration import (
     ReliabilityCurve,
     brier_score,
+    calibration_error_floor,
     expected_calibration_error,
     log_loss,
     reliability_curve,
@@ -52,6 +53,7 @@ __all__ = [
     "aurc",
     "auroc",
     "brier_score",
+    "calibration_error_floor",
     "class_coverage",
     "class_set_size",
     "cluster_bootstrap_difference",

@@ -1,0 +1,121 @@
+"""``morelli robustness``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from morelli.cli._common import (
+    CacheOption,
+    NoCacheOption,
+    WorkersOption,
+    check_output,
+    open_cache,
+    open_catalog,
+    parse_views,
+    progress,
+)
+
+__all__ = ["robustness"]
+
+
+def robustness(
+    catalog: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CATALOG", help="Labelled images: a catalog, a folder per model, or a table with a path column."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the table and the page.")],
+    train_views: Annotated[
+        str,
+        typer.Option(
+            "--train-views", metavar="VIEWS", help="What references are seen through; none has to be the first."
+        ),
+    ] = "degraded",
+    test_views: Annotated[
+        str | None,
+        typer.Option(
+            "--test-views",
+            metavar="VIEWS",
+            help="What images are judged in.",
+            show_default="the nine of degraded, and nine that training never saw",
+        ),
+    ] = None,
+    folds: Annotated[int, typer.Option("--folds", min=2, metavar="N", help="Folds of whole prompts.")] = 5,
+    set_images: Annotated[
+        int, typer.Option("--set", min=2, metavar="N", help="Images of one model that are judged together.")
+    ] = 8,
+    label: Annotated[
+        str, typer.Option("--label", metavar="COLUMN", help="Column to tell: model, version, language ...")
+    ] = "model",
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="NAME[+NAME]",
+            help='What measures the images, see "morelli encoders list".',
+            show_default="as for morelli fit",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of folds, sets, estimators and bootstraps.")] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what robustness.json holds instead of a table.")
+    ] = False,
+    workers: WorkersOption = None,
+    cache: CacheOption = None,
+    no_cache: NoCacheOption = False,
+) -> None:
+    """Measure what compression, resizing and blur cost, and what training on such images gains.
+
+    Every fold is judged, in every test view, by an attributor that has seen its references untouched and by one that
+    has seen them in the training views. By default every image is measured in eighteen views, once: what was measured
+    is in the cache, and an interrupted study goes on there.
+
+    Examples:
+
+        morelli robustness images.parquet -o robustness/
+        morelli robustness images.parquet --train-views "none,jpeg:80" --folds 3 -o robust/
+        morelli robustness images.parquet --test-views "degraded,screenshot:0.8" -o robust/ --json
+    """
+    check_output(output, folder=True)
+    trained = parse_views(train_views, "--train-views")
+    tested = None if test_views is None else parse_views(test_views, "--test-views")
+
+    from rich.console import Console
+
+    from morelli.report.robustness import robustness_headline, robustness_table, write_robustness
+    from morelli.trials.robustness import TEST_VIEWS
+    from morelli.trials.robustness import robustness as run
+
+    images = open_catalog(catalog, split)
+    images.column(label)  # refuses a column that there is not, before the images are measured
+    with progress("Measuring images") as measuring, progress("Fitting and judging") as judging:
+        study = run(
+            images,
+            folds=folds,
+            train_views=trained,
+            test_views=TEST_VIEWS if tested is None else tested,
+            label=label,
+            encoder=encoder,
+            set_images=set_images,
+            seed=seed,
+            cache=open_cache(cache, no_cache),
+            workers=workers,
+            measuring=measuring,
+            progress=judging,
+        )
+    write_robustness(study, output, title=f"Robustness on {catalog.name}")
+    if as_json:
+        typer.echo((output / "robustness.json").read_text(encoding="utf-8"), nl=False)
+        return
+    Console().print(robustness_table(study))
+    typer.echo(robustness_headline(study))
+    for note in study.notes:
+        typer.echo(f"Note: {note}")
+    typer.echo(f"Written to {output}: robustness.html, robustness.json, robustness.csv, robustness.svg")
