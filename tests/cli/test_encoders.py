@@ -64,5 +64,5 @@ def test_fetch_and_test(cli, weights):
     state = json.loads(result.stdout)
     assert state["golden"]["ok"]
     assert state["seconds_per_image"] > 0
-    assert state["families"] == [f"{NAME}/{name}" for name in ("crops4", "crops6", "resized6")]
+    assert state["families"] == [f"{NAME}/{name}" for name in ("crops4",)]
     assert get_pretrained(NAME).sightings.grid == 3
