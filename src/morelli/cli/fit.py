@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from morelli.cli._common import (
     parse_views,
     progress,
 )
+
+if TYPE_CHECKING:
+    from morelli.catalog import Catalog
 
 __all__ = ["fit"]
 
@@ -74,6 +77,17 @@ def fit(
             help="Call an image unknown below this open-set p-value.",
         ),
     ] = 0.05,
+    fingerprint: Annotated[
+        Path | None,
+        typer.Option(
+            "--fingerprint",
+            metavar="FILE",
+            help="A learned network to measure with too; trained on the references first if there is no such file.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.05, metavar="N", help="How long to train a new network.")
+    ] = 15.0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Deals prompts to folds.")] = 0,
     workers: WorkersOption = None,
     cache: CacheOption = None,
@@ -89,6 +103,10 @@ def fit(
     measured and kept in the cache, so that "--views degraded" takes nine times as long the first time, and the bundle
     is nine times as large. "morelli views" lists what views are made of; they chain with "|".
 
+    With --fingerprint, a small network measures the images too (docs/fingerprint.md says what that is worth). Best is
+    one that was trained on other images: one that learned from these very references knows them, and held-out figures
+    may promise too much.
+
     Examples:
 
         morelli fit references.parquet -o candidates.morelli
@@ -97,6 +115,7 @@ def fit(
         morelli fit references.parquet --split train -o candidates.morelli
         morelli fit folder-per-model/ -o candidates.morelli --name "Vendors 2026"
         morelli fit references.parquet -o candidates.morelli --encoder forensic
+        morelli fit references.parquet -o candidates.morelli --fingerprint network.onnx --minutes 20
     """
     check_output(output)
     seen_through = parse_views(views, "--views")
@@ -105,9 +124,12 @@ def fit(
 
     from morelli.attributors import fit_bundle
     from morelli.cli.show import bundle_table
+    from morelli.encoders import default_encoder
 
     references = open_catalog(catalog, split)
     references.column(label)  # refuses a column that there is not, before the images are measured
+    if fingerprint is not None:
+        encoder = f"{encoder or default_encoder()}+{_network(fingerprint, references, label, minutes, seed)}"
     with progress("Measuring references") as report:
         bundle = fit_bundle(
             references,
@@ -126,3 +148,18 @@ def fit(
     bundle.save(output)
     Console().print(bundle_table(bundle.describe()))
     typer.echo(f"Written to {output}")
+
+
+def _network(path: Path, references: Catalog, label: str, minutes: float, seed: int) -> str:
+    """Return the name of a learned network, which is trained now if its file is not there."""
+    from morelli.encoders.fingerprint import TrainingProgress, fit_fingerprint, keep
+
+    if not path.exists():
+        check_output(path)
+        with progress(f"Training {path.name}") as report:
+
+            def step(done: TrainingProgress) -> None:
+                report(round(1000 * done.share), 1000)
+
+            fit_fingerprint(references, path, label=label, minutes=minutes, seed=seed, progress=step)
+    return keep(path).name
