@@ -75,7 +75,7 @@ def run_demo(sample: Catalog, campaign: list[Path], output: Path, workers: int |
 
     step(1, "Fit", f"{len(set(train.column('model')))} models, {photographs} photographs each")
     with progress("Measuring references") as report:
-        bundle = fit_bundle(train, name="sample", workers=workers, progress=report)
+        bundle = fit_bundle(train, name="sample", encoder="forensic", workers=workers, progress=report)
     bundle.save(output / "sample.morelli")
 
     step(2, "Evaluate", f"{len(test)} images of other photographs, unknown models among them")
