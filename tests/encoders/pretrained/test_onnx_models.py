@@ -49,7 +49,7 @@ def test_taps_are_the_statistics_of_the_blocks(tmp_path, picture, prefix, opset)
     np.testing.assert_allclose(encoded.mean["vit/resized2"], statistics(whole[2], prefix), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(encoded.mean["vit/embedding"], whole[0][0] / np.linalg.norm(whole[0][0]), rtol=1e-4)
     assert not encoded.contrasts["vit/resized2"].any()
-    assert encoded.n_contrasts == 2
+    assert encoded.n_contrasts == 3
 
 
 def test_blocks_and_vectors_fit(vit, picture):

@@ -40,4 +40,4 @@ def test_sightings_are_checked(wrong, message):
 
 
 def test_the_grid_does_not_count_without_crops():
-    assert Sightings(crops=(), grid=2).to_dict() == Sightings(crops=(), grid=5).to_dict()
+    assert Sightings(crops=(), resized=(6,), grid=2).to_dict() == Sightings(crops=(), resized=(6,), grid=5).to_dict()

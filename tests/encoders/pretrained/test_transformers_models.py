@@ -90,7 +90,7 @@ def test_taps_are_the_networks_own_hidden_states(kind, saved, libraries, picture
         assert len(patches) in (16, 64)
         expected = np.concatenate([patches.mean(axis=0), patches.std(axis=0)])
         np.testing.assert_allclose(encoded.mean[f"{kind}/resized{tap}"], expected, rtol=1e-4, atol=1e-5)
-    assert encoded.n_contrasts == 2
+    assert encoded.n_contrasts == 3
     assert encoded.contrasts[f"{kind}/crops2"].any()
 
 
