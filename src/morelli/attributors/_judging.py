@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.discriminant import Discriminant
-from morelli.attributors.rejection import Sighting, see
+from morelli.attributors.rejection import Sighting
 
 __all__ = ["Judged", "Spread", "judge"]
 
@@ -44,8 +44,12 @@ class Judged:
 
 def judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: Float) -> Judged:
     """Let every family judge its columns of `X`, shape (n, d)."""
-    outlyingness = [discriminants[name].outlyingness(X[:, block]) for name, block in blocks.items()]
-    return Judged(see(discriminants, blocks, X), np.stack(outlyingness))
+    coordinates, outlyingness = {}, []
+    for name, block in blocks.items():
+        Z = discriminants[name].standardise(X[:, block])
+        coordinates[name] = discriminants[name].coordinates_of(Z)
+        outlyingness.append(discriminants[name].outlyingness_of(Z))
+    return Judged(Sighting.of(discriminants, coordinates), np.stack(outlyingness))
 
 
 class Spread:

@@ -75,17 +75,29 @@ class Discriminant:
             if name in ("scale", "variance") and not (array > 0).all():
                 raise ValueError(f"{name} is not positive")
 
-    def _standardise(self, X: NDArray[np.floating]) -> Float:
-        return np.clip((X - self.centre) / self.scale, -CLIP, CLIP) - self.origin
+    def standardise(self, X: NDArray[np.floating]) -> Float:
+        """Return the standardised and clipped features, shape (n, d)."""
+        Z: Float = np.subtract(X, self.centre, dtype=np.float64)
+        Z *= 1 / self.scale
+        np.clip(Z, -CLIP, CLIP, out=Z)
+        return Z
 
     def outlyingness(self, X: NDArray[np.floating]) -> Float:
         """Mean square of the standardised and clipped features, shape (n,): 1 for a typical reference."""
-        Z = np.clip((X - self.centre) / self.scale, -CLIP, CLIP)
-        return np.asarray((Z**2).mean(axis=1))
+        return self.outlyingness_of(self.standardise(X))
+
+    @staticmethod
+    def outlyingness_of(Z: Float) -> Float:
+        """Return the same from standardised features, shape (n, d)."""
+        return np.asarray(np.einsum("nd,nd->n", Z, Z) / Z.shape[1])
 
     def coordinates(self, X: NDArray[np.floating]) -> Float:
         """Whitened discriminant coordinates of `X` (n, d), shape (n, r)."""
-        return np.asarray(self._standardise(X) @ self.projection)
+        return self.coordinates_of(self.standardise(X))
+
+    def coordinates_of(self, Z: Float) -> Float:
+        """Return the same from standardised features, shape (n, d)."""
+        return np.asarray(Z @ self.projection - self.origin @ self.projection)
 
     def log_likelihood(self, X: NDArray[np.floating]) -> Float:
         """Log-likelihood of every class up to a term that all classes share, shape (n, K); `X` is (n, d)."""

@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 from morelli.attributors._checks import FloatArray, IntArray, check_labels
 from morelli.attributors.calibration import TemperatureCalibrator
@@ -81,12 +82,20 @@ class Sighting:
     def __post_init__(self) -> None:
         shape = np.shape(self.log_likelihood)
         if len(shape) != 3 or np.shape(self.alignment) != shape:
+            both = f"{shape} and {np.shape(self.alignment)}"
             raise ValueError(
-                f"log_likelihood and alignment must have one shape (families, images, candidates), not {shape} and "
-                f"{np.shape(self.alignment)}"
+                f"log_likelihood and alignment must have one shape (families, images, candidates), not {both}"
             )
         if not (np.isfinite(self.log_likelihood).all() and np.isfinite(self.alignment).all()):
             raise ValueError("a sighting holds NaN or infinity: leave those images out")
+
+    @classmethod
+    def of(cls, discriminants: Mapping[str, Discriminant], coordinates: Mapping[str, FloatArray]) -> Sighting:
+        """Make one of each family's discriminant coordinates, shape (n, r)."""
+        return cls(
+            np.stack([discriminants[name].log_likelihood_at(at) for name, at in coordinates.items()]),
+            np.stack([cosine_similarity(at, discriminants[name].means) for name, at in coordinates.items()]),
+        )
 
     def take(self, rows: NDArray[Any]) -> Sighting:
         """Return the sighting of some images, by index or mask."""
@@ -104,13 +113,7 @@ Look = Callable[[IntArray, IntArray, int, IntArray], Sighting]
 
 def see(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: NDArray[np.floating]) -> Sighting:
     """Let every family look at its columns of `X`, shape (n, d)."""
-    words, angles = [], []
-    for name, block in blocks.items():
-        discriminant = discriminants[name]
-        coordinates = discriminant.coordinates(X[:, block])
-        words.append(discriminant.log_likelihood_at(coordinates))
-        angles.append(cosine_similarity(coordinates, discriminant.means))
-    return Sighting(np.stack(words), np.stack(angles))
+    return Sighting.of(discriminants, {name: discriminants[name].coordinates(X[:, b]) for name, b in blocks.items()})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +148,7 @@ class _Frame:
         rows = np.arange(len(winner))
         angles = -seen.alignment[:, rows, winner]
         dissent = [
-            -_log_softmax(word / t)[rows, winner]
+            -log_softmax(word / t, axis=1)[rows, winner]
             for word, t in zip(seen.log_likelihood, self.temperatures, strict=True)
         ]
         return np.concatenate([[novelty, kinship], angles, dissent])
@@ -442,9 +445,3 @@ def _location(scores: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _scaled(scores: FloatArray, centres: FloatArray, scales: FloatArray) -> FloatArray:
     return np.asarray(np.clip((scores - centres[:, None]) / scales[:, None], -CLIP, CLIP))
-
-
-def _log_softmax(z: FloatArray) -> FloatArray:
-    from scipy.special import log_softmax
-
-    return np.asarray(log_softmax(z, axis=1))
