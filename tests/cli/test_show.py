@@ -20,7 +20,7 @@ def test_json(cli, bundle):
 
 def test_views_are_listed(cli, bundle, degraded):
     shown = cli("show", degraded).stdout
-    assert "scale:0.5|jpeg:85: " in shown and "none: " in shown
+    assert "scale:0.5|jpeg:85: " in shown and "none: " in shown and "\\n" not in shown
     assert "none: " not in cli("show", bundle).stdout
 
 

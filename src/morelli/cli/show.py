@@ -53,11 +53,9 @@ def bundle_table(description: dict[str, Any]) -> RenderableType:
     head.add_row("prediction sets", f"made to hold the truth in {100 * description['conformal']['level']:g}%")
     head.add_row("unknown", f"below an open-set p-value of {description['open_set_level']:g}")
     views = description["views"]
-    if len(views) > 1:
-        shown = "\n".join(
-            f"{one['view']}: {100 * one['accuracy']:.1f}%, log loss {one['log_loss']:.2f}" for one in views
-        )
-        head.add_row("views", safe_text(shown))
+    for number, one in enumerate(views if len(views) > 1 else []):
+        figures = f"{one['view']}: {100 * one['accuracy']:.1f}%, log loss {one['log_loss']:.2f}"
+        head.add_row("" if number else "views", safe_text(figures))
     weights = ", ".join(f"{name} {weight:.3f}" for name, weight in description["weights"].items())
     head.add_row("families", safe_text(weights))
     table = Table("candidate", "lineage", "images", title_justify="left", box=None, padding=(0, 2), header_style="bold")
