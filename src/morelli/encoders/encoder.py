@@ -31,6 +31,7 @@ __all__ = [
     "ForensicEncoder",
     "contrasts_of",
     "decoder_fingerprint",
+    "hash_of_recipe",
     "self_test_image",
 ]
 
@@ -132,6 +133,12 @@ class Encoder(Protocol):
         ...
 
 
+def hash_of_recipe(recipe: Mapping[str, Any]) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a recipe as canonical JSON."""
+    text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 class ForensicEncoder:
     """The forensic families as one encoder.
 
@@ -192,8 +199,7 @@ class ForensicEncoder:
     @cached_property
     def recipe_hash(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the recipe as canonical JSON."""
-        text = json.dumps(self.recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hash_of_recipe(self.recipe)
 
     @cached_property
     def blocks(self) -> dict[str, slice]:

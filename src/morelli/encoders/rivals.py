@@ -6,8 +6,6 @@ enough; where they do not, or where a shorter way comes to the same, the class s
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -23,6 +21,7 @@ from morelli.encoders.encoder import (
     Encoded,
     Encoder,
     decoder_fingerprint,
+    hash_of_recipe,
     self_test_image,
 )
 from morelli.encoders.registry import register_encoder
@@ -82,8 +81,7 @@ class _OneBlock:
     @cached_property
     def recipe_hash(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the recipe as canonical JSON."""
-        text = json.dumps(self.recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hash_of_recipe(self.recipe)
 
     def encode(self, pixels: Pixels) -> Encoded:
         """Measure one image.

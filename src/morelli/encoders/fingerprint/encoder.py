@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from morelli.encoders.encoder import (
     Encoded,
     contrasts_of,
     decoder_fingerprint,
+    hash_of_recipe,
     self_test_image,
 )
 from morelli.encoders.fingerprint.crops import GRID
@@ -134,8 +134,7 @@ class FingerprintEncoder:
     @cached_property
     def recipe_hash(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the recipe as canonical JSON."""
-        text = json.dumps(self.recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hash_of_recipe(self.recipe)
 
     @property
     def blocks(self) -> dict[str, slice]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -17,6 +15,7 @@ from morelli.encoders.encoder import (
     Encoded,
     contrasts_of,
     decoder_fingerprint,
+    hash_of_recipe,
     self_test_image,
 )
 from morelli.encoders.forensic import MIN_SIDE
@@ -169,8 +168,7 @@ class PretrainedEncoder(ABC):
     @cached_property
     def recipe_hash(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the recipe as canonical JSON."""
-        text = json.dumps(self.recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hash_of_recipe(self.recipe)
 
     @cached_property
     def blocks(self) -> dict[str, slice]:
