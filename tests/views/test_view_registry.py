@@ -17,7 +17,7 @@ from morelli.views.registry import _VIEWS
 
 EXPECTED = {
     "jpeg", "webp", "resize", "scale", "crop", "random-crop", "blur", "noise", "jitter", "gray", "flip", "screenshot",
-    "sharpen", "highpass", "lowpass", "pixel-shuffle", "patch-shuffle",
+    "sharpen", "highpass", "lowpass", "pixel-shuffle", "patch-shuffle", "resaved", "shrunk",
 }  # fmt: skip
 
 #: One typical use of each view; a view that is not here fails the sweep, so that new ones are swept too.
@@ -26,6 +26,7 @@ TYPICAL = {
     "random-crop": "random-crop:0.5", "blur": "blur:2", "noise": "noise:8", "jitter": "jitter:0.4", "gray": "gray",
     "flip": "flip", "screenshot": "screenshot", "sharpen": "sharpen:1", "highpass": "highpass:2",
     "lowpass": "lowpass:2", "pixel-shuffle": "pixel-shuffle", "patch-shuffle": "patch-shuffle:16",
+    "resaved": "resaved:1", "shrunk": "shrunk:1",
 }  # fmt: skip
 
 

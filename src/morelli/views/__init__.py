@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from morelli.views import corruptions, structure  # noqa: F401  (they register their views)
+from morelli.views import corruptions, journeys, structure  # noqa: F401  (they register their views)
 from morelli.views.registry import Parameter, View, ViewInfo, list_views, parse_view, register_view
 
 __all__ = ["Parameter", "View", "ViewInfo", "list_views", "parse_view", "register_view"]

@@ -50,6 +50,8 @@ class Parameter:
         The words allowed instead of a number.
     default : int, float, str or None
         What is meant when it is left out; None when it has to be given. It never appears in a canonical name.
+    draw : bool
+        It only tells random draws of one condition apart.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Parameter:
     whole: bool = False
     choices: tuple[str, ...] = ()
     default: Value | None = None
+    draw: bool = False
 
     @property
     def range(self) -> str:
@@ -132,7 +135,15 @@ class _Step:
     @property
     def name(self) -> str:
         """The canonical name: no defaults at the end, numbers as short as they can be."""
-        values = list(zip(self.info.parameters, self.values, strict=True))
+        return self._written(list(zip(self.info.parameters, self.values, strict=True)))
+
+    @property
+    def condition(self) -> str:
+        """The name without what only tells random draws apart."""
+        values = zip(self.info.parameters, self.values, strict=True)
+        return self._written([(parameter, value) for parameter, value in values if not parameter.draw])
+
+    def _written(self, values: list[tuple[Parameter, Value]]) -> str:
         while values and values[-1][0].default == values[-1][1]:
             values.pop()
         return self.info.name + ":" * bool(values) + ",".join(_write(value) for _, value in values)
@@ -161,15 +172,19 @@ class View:
     ----------
     name : str
         The canonical name; ``none`` for the identity.
+    condition : str
+        The canonical name without the numbers of random draws: ``resaved:1`` and ``resaved:2`` show images in the one
+        condition ``resaved``.
     seeded : bool
         Whether the result depends on the seed.
     """
 
-    __slots__ = ("_steps", "name", "seeded")
+    __slots__ = ("_steps", "condition", "name", "seeded")
 
     def __init__(self, steps: tuple[_Step, ...] = ()) -> None:
         self._steps = steps
         self.name = "|".join(step.name for step in steps) or IDENTITY
+        self.condition = "|".join(step.condition for step in steps) or IDENTITY
         self.seeded = any(step.info.seeded for step in steps)
 
     def __call__(self, pixels: Pixels, seed: int = 0) -> Pixels:
