@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from morelli.attributors.pooling import SetPooling, draw_sets
+from morelli.attributors.pooling import SetPooling, draw_sets, learn_pooling
 from morelli.errors import NotEnoughDataError
 
 
@@ -102,6 +102,24 @@ def test_order_does_not_count():
     np.testing.assert_allclose(pooling.pool(proba), pooling.pool(proba[::-1]))
     np.testing.assert_allclose(pooling.pool(proba[:1]), 0.99 * proba[0] + 0.01 / 4)
     np.testing.assert_allclose(SetPooling(1.0, 0.01).pool(np.tile(proba[0], (5, 1))), pooling.pool(proba[:1]))
+
+
+def test_images_one_by_one():
+    proba = answers(0, 3)[0]
+    pooling = SetPooling(0.2, 0.01)
+    total = np.zeros(4)
+    for number, row in enumerate(proba, start=1):
+        total += pooling.words(row)
+        np.testing.assert_allclose(pooling.of_words(total, number), pooling.pool(proba[:number]), rtol=1e-12)
+    np.testing.assert_array_equal(pooling.of_words(pooling.words(proba).sum(axis=0), 12), pooling.pool(proba))
+    assert [pooling.design_effect(n) for n in (1, 2, 11)] == [1.0, 1.2, 3.0]
+
+
+def test_what_cannot_be_learned_is_none():
+    proba, y, groups = answers(0, 20)
+    assert learn_pooling(proba, y, groups, seed=3) == SetPooling.fit(proba, y, groups, seed=3)
+    assert learn_pooling(proba, y, None) == SetPooling.fit(proba, y, np.arange(80))
+    assert learn_pooling(proba, y, np.zeros(80, dtype=int)) is None
 
 
 def test_a_set_is_in_one_condition(monkeypatch):

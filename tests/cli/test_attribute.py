@@ -6,14 +6,24 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from morelli._text import printable
-from morelli.attributors import Bundle, attribute
+from morelli.attributors import (
+    Bundle,
+    Lineage,
+    PooledCandidate,
+    PooledVerdict,
+    Verdict,
+    attribute,
+    pool_verdicts,
+)
 from morelli.cli import attribute as command
 from morelli.cli._inputs import expand
+from morelli.cli._verdicts import pooled_writer
 from morelli.sample import sample_path
 
 needs_odd_names = pytest.mark.skipif(sys.platform != "linux", reason="file names are text here")
@@ -70,6 +80,107 @@ def test_one_format_only(cli, bundle, images):
 def test_strict(cli, bundle, images):
     assert cli("attribute", bundle, images, "--strict").exit_code == 1
     assert cli("attribute", bundle, images / "one.jpg", "--strict").exit_code == 0
+
+
+# --- several images together --------------------------------------------------------------------------------------
+
+
+def test_pooled_json_is_what_python_says(cli, bundle, images):
+    result = cli("attribute", bundle, images, images / "one.jpg", "--pool", "--json")
+    assert result.exit_code == 0
+    *lines, last = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) == 4 and not any("kind" in line for line in lines)
+    assert (last["kind"], last["folder"]) == ("pooled", None)
+    assert (last["n_images"], last["n_unreadable"], last["n_repeated"]) == (2, 1, 1)
+    (expected,) = pool_verdicts(Bundle.load(bundle), [Verdict.from_dict(line) for line in lines])
+    assert PooledVerdict.from_dict(last) == expected
+
+
+def test_without_the_flag_nothing_is_pooled(cli, bundle, images):
+    assert "pooled" not in cli("attribute", bundle, images, "--json").stdout
+    assert "together" not in cli("attribute", bundle, images, "--table").stdout
+
+
+def test_pooled_by_folder(cli, bundle, images):
+    result = cli("attribute", bundle, images, "--pool-by-folder")
+    pooled = [json.loads(line) for line in result.stdout.splitlines()][3:]
+    assert [one["folder"] for one in pooled] == [str(images / "deeper"), str(images)]
+    assert [(one["n_images"], one["n_unreadable"]) for one in pooled] == [(1, 0), (1, 1)]
+
+
+def test_pooled_table(cli, bundle, images):
+    lines = cli("attribute", bundle, images, "--pool", "--table").stdout.splitlines()
+    assert lines[4] == ""
+    assert lines[5].startswith("All images together: ")
+    assert lines[6].startswith("2 images, worth ") and lines[6].endswith("Left out: 1 that could not be judged.")
+    assert len(lines) == 7
+    by_folder = cli("attribute", bundle, images / "notes.txt", "--pool-by-folder", "--table").stdout.splitlines()
+    assert by_folder[-2:] == [
+        f"{images} together: unreadable",
+        "No image could be judged. Left out: 1 that could not be judged.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("decision", "sentence"),
+    [
+        ("attributed", "x\\ty together: attributed  a\\x1b  (91.3%)"),
+        ("ambiguous", "x\\ty together: ambiguous  a\\x1b or b; lineage north  (a\\x1b 91.3%)"),
+        ("unknown", "x\\ty together: unknown  none of the candidates (least unlike: a\\x1b)"),
+    ],
+)
+def test_pooled_paragraph(decision, sentence, capsys):
+    known = decision != "unknown"
+    pooled_writer()(
+        PooledVerdict(
+            "x\ty", decision, label="a\x1b" if known else None, probability=0.913 if known else None,
+            lineage=Lineage("north", 1.0, known), prediction_set=("a\x1b", "b"),
+            candidates=(PooledCandidate("a\x1b", 0.913), PooledCandidate("b", 0.087)), n_images=9, n_effective=4.56,
+        )
+    )  # fmt: skip
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first == sentence
+    assert second.startswith("9 images, worth 4.56 independent ones: by themselves 0 name a\\x1b, 0 rule it out")
+
+
+def test_pooled_page(cli, bundle, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "PAGE_LIMIT", 1)
+    page = tmp_path / "page.html"
+    cli("attribute", bundle, images, "--pool", "--html", page)
+    text = page.read_text(encoding="utf-8")
+    assert "All images together" in text
+    assert "2 images, worth " in text  # also those that the page does not show
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--pool", "--csv"], "use --json or --table"),
+        (["--pool-by-folder", "--csv"], "use --json or --table"),
+        (["--pool", "--pool-by-folder"], "choose one of --pool and --pool-by-folder"),
+    ],
+)
+def test_pooling_that_makes_no_sense(cli, bundle, images, options, words):
+    result = cli("attribute", bundle, images, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in " ".join(result.stderr.split())
+
+
+def test_nothing_to_pool(cli, bundle, tmp_path):
+    assert cli("attribute", bundle, tmp_path, "--pool", "--json").stdout == ""
+
+
+def test_a_bundle_that_cannot_pool_says_so_first(cli, bundle, images, tmp_path):
+    loaded = replace(Bundle.load(bundle), notes=())  # of another content, so that its hash is made anew
+    loaded.attributor.home.pooling_ = None
+    single = loaded.save(tmp_path / "single.morelli")
+    result = cli("attribute", single, images, "--pool")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no candidate has references of two prompts" in result.stderr
+    assert cli("attribute", single, images / "one.jpg").exit_code == 0
+
+
+# --- the files ----------------------------------------------------------------------------------------------------
 
 
 def test_paths_from_standard_input(cli, bundle, images):

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from morelli.attributors import Lineage, PooledCandidate, PooledVerdict
 from morelli.report import render_attributions, write_attributions
 
 from .pages import EVIL, check_self_contained
@@ -90,6 +91,47 @@ def test_strangers_cannot_inject():
 @pytest.mark.parametrize("value", [{}, {"decision": "attributed"}, {"error": "gone", "decision": "unreadable"}])
 def test_sparse_verdicts_are_shown_not_refused(value):
     check_self_contained(render_attributions([value], "x"))
+
+
+# --- several images together -------------------------------------------------------------------------------------
+
+
+def pooled(**changes: Any) -> dict[str, Any]:
+    values = PooledVerdict(
+        None, "attributed", "flux", 0.97, Lineage("Flux", 0.98, True), prediction_set=("flux",), n_images=12,
+        candidates=tuple(PooledCandidate(f"m{i}", 0.5 / (i + 1)) for i in range(8)), n_effective=4.5, agreement=9,
+    )  # fmt: skip
+    return values.to_dict() | changes
+
+
+def test_pooled_verdicts_come_first():
+    sets = [pooled(), pooled(folder="shots/B", decision="ambiguous", prediction_set=["flux", "sdxl"])]
+    sets += [
+        pooled(folder="C", decision="unknown", label=None, probability=None),
+        pooled(decision="unreadable", n_images=0),
+    ]
+    page = check_self_contained(render_attributions([verdict()], "Campaign", pooled=sets))
+    text = " ".join(" ".join(page.text).split())
+    for words in (
+        "All images together 12 images, worth 4.5 independent ones: by themselves 9 name m0",
+        "flux 97%",
+        "shots/B together",
+        "One of 2 candidates flux , sdxl",
+        "None of the candidates Nearest lineage Flux",
+        "and 3 less likely",
+        "No image could be judged",
+        "If several did, the answer means nothing.",
+    ):
+        assert words in text
+    assert len(page.all("article")) == 5
+    assert text.index("All images together") < text.index("somewhere/image.png"[-9:])
+    assert "images together" not in " ".join(check_self_contained(render_attributions([verdict()], "x")).text)
+
+
+def test_strangers_cannot_inject_into_pooled_verdicts():
+    bad = pooled(folder=EVIL, label=EVIL, decision=EVIL, candidates=[{"model": EVIL, "probability": 1.0}])
+    check_self_contained(text := render_attributions([], EVIL, pooled=[bad | {"prediction_set": [EVIL]}]))
+    assert EVIL not in text
 
 
 def test_nothing_to_show():

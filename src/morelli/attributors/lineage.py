@@ -12,7 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["lineage_labels", "lineage_probabilities", "set_lineage"]
+from morelli.attributors.verdict import Lineage
+
+__all__ = ["lineage_labels", "lineage_probabilities", "roll_up", "set_lineage"]
 
 
 def lineage_labels(lineages: Sequence[str | None], classes: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
@@ -91,6 +93,34 @@ def set_lineage(sets: ArrayLike, lineages: Sequence[str | None], classes: Sequen
     present = members.astype(np.int64) @ np.eye(len(labels), dtype=np.int64)[index] > 0
     only = present.sum(axis=1) == 1
     return [labels[i] if one else None for i, one in zip(present.argmax(axis=1).tolist(), only.tolist(), strict=True)]
+
+
+def roll_up(
+    probs: ArrayLike,
+    sets: ArrayLike,
+    lineages: Sequence[str | None],
+    classes: Sequence[str],
+    certain: Sequence[bool],
+) -> list[Lineage]:
+    """Return what a verdict says of the lineage, for each image or set of images.
+
+    Parameters
+    ----------
+    probs : array-like, shape (n, K)
+    sets : array-like of bool, shape (n, K)
+    lineages : sequence of str or None, length K
+    classes : sequence of str, length K
+    certain : sequence of bool, length n
+        False where the maker is unknown, so that nothing is settled.
+    """
+    if all(lineage is None for lineage in lineages):
+        return [Lineage() for _ in certain]
+    names, summed = lineage_probabilities(probs, lineages, classes)
+    result = []
+    for shared, proba, sure in zip(set_lineage(sets, lineages, classes), summed, certain, strict=True):
+        best = names[int(proba.argmax())] if shared is None else shared
+        result.append(Lineage(best, float(proba[names.index(best)]), sure and shared is not None))
+    return result
 
 
 def _check_columns(matrix: NDArray[np.generic], n_classes: int, name: str) -> None:

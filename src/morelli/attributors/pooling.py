@@ -20,7 +20,7 @@ from scipy.special import log_softmax
 
 from morelli.errors import NotEnoughDataError
 
-__all__ = ["SetPooling", "draw_sets"]
+__all__ = ["SetPooling", "draw_sets", "learn_pooling"]
 
 Float = NDArray[np.float64]
 
@@ -105,14 +105,17 @@ class SetPooling:
                 "Pooling is learned from models with images of several prompts, and none has them."
             )
 
-        def loss(dependence: float, doubt: float) -> float:
+        def loss(dependence: float, doubt: float, sums: list[Float]) -> float:
             pooling = cls(float(dependence), doubt)
-            losses = [-np.log(pooling.pool(values[sets]))[np.arange(len(sets)), truth[sets[:, 0]]] for sets in drawn]
-            return float(np.mean([one.mean() for one in losses]))
+            pooled = [pooling.of_words(total, sets.shape[1]) for total, sets in zip(sums, drawn, strict=True)]
+            right = [-np.log(p)[np.arange(len(p)), truth[sets[:, 0]]] for p, sets in zip(pooled, drawn, strict=True)]
+            return float(np.mean([one.mean() for one in right]))
 
         tried = []
         for doubt in DOUBTS:
-            best = minimize_scalar(loss, bounds=(0.0, 1.0), args=(doubt,), method="bounded")
+            words = cls(0.0, doubt).words(values)
+            sums = [words[sets].sum(axis=-2) for sets in drawn]  # what is searched over only divides them
+            best = minimize_scalar(loss, bounds=(0.0, 1.0), args=(doubt, sums), method="bounded")
             tried.append((float(best.fun), doubt, float(best.x)))
         _, doubt, dependence = min(tried)
         return cls(dependence, doubt)
@@ -129,10 +132,24 @@ class SetPooling:
         -------
         ndarray, shape (..., K)
         """
+        words = self.words(proba)
+        return self.of_words(words.sum(axis=-2), words.shape[-2])
+
+    def words(self, proba: ArrayLike) -> Float:
+        """Return what each image adds to the sum of its set, for probabilities of shape (..., K); same shape.
+
+        With :meth:`of_words` this is :meth:`pool` for whoever meets the images one by one.
+        """
         values = np.asarray(proba, dtype=np.float64)
-        n, k = values.shape[-2:]
-        words = np.log((1 - self.doubt) * values + self.doubt / k).sum(axis=-2)
-        return np.asarray(np.exp(log_softmax(words / (1 + (n - 1) * self.dependence), axis=-1)))
+        return np.asarray(np.log((1 - self.doubt) * values + self.doubt / values.shape[-1]))
+
+    def of_words(self, total: ArrayLike, n: int) -> Float:
+        """Return pooled probabilities, shape (..., K), from the sum of the words of `n` images, of the same shape."""
+        return np.asarray(np.exp(log_softmax(np.asarray(total) / self.design_effect(n), axis=-1)))
+
+    def design_effect(self, n: int) -> float:
+        """Return by how much fewer independent images `n` images of one model are worth: 1 for one image."""
+        return 1 + (n - 1) * self.dependence
 
     def to_dict(self) -> dict[str, float]:
         """Return the state as JSON-able values."""
@@ -142,6 +159,21 @@ class SetPooling:
     def from_dict(cls, state: Mapping[str, Any]) -> SetPooling:
         """Rebuild from :meth:`to_dict`."""
         return cls(float(state["dependence"]), float(state["doubt"]))
+
+
+def learn_pooling(proba: ArrayLike, y: ArrayLike, groups: ArrayLike | None, seed: int = 0) -> SetPooling | None:
+    """Return what :meth:`SetPooling.fit` learns, or None where no candidate has images of two prompts.
+
+    Parameters
+    ----------
+    proba, y, groups, seed
+        As there; without `groups` every image counts as one of its own.
+    """
+    own = np.arange(len(np.asarray(y))) if groups is None else groups
+    try:
+        return SetPooling.fit(proba, y, own, seed=seed)
+    except NotEnoughDataError:
+        return None
 
 
 def draw_sets(y: ArrayLike, groups: ArrayLike, size: int, n_draws: int, seed: int) -> NDArray[np.int64]:

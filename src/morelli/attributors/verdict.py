@@ -113,9 +113,7 @@ class Verdict:
 
     def to_json(self) -> str:
         """Return the verdict as one line of JSON."""
-        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
-        # A path that is not UTF-8 holds half surrogate pairs, which cannot be written; JSON has escapes for them.
-        return text.encode("utf-8", "backslashreplace").decode()
+        return json_line(self.to_dict())
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Verdict:
@@ -126,17 +124,25 @@ class Verdict:
         ValueError
             If it has another schema version.
         """
-        known = _known(cls, values)
+        known = known_fields(cls, values)
         if known.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(
                 f"this verdict has schema version {known.get('schema_version')!r}; this Morelli reads {SCHEMA_VERSION}"
             )
-        known["lineage"] = Lineage(**_known(Lineage, known["lineage"]))
-        known["candidates"] = tuple(Candidate(**_known(Candidate, given)) for given in known["candidates"])
+        known["lineage"] = Lineage(**known_fields(Lineage, known["lineage"]))
+        known["candidates"] = tuple(Candidate(**known_fields(Candidate, given)) for given in known["candidates"])
         known["prediction_set"] = tuple(known["prediction_set"])
         return cls(**known)
 
 
-def _known(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def json_line(values: Mapping[str, Any]) -> str:
+    """Return `values` as one line of JSON that can be written as UTF-8."""
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False)
+    # A path that is not UTF-8 holds half surrogate pairs, which cannot be written; JSON has escapes for them.
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def known_fields(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `values` that are fields of the dataclass `cls`."""
     names = {field.name for field in fields(cls)}
     return {name: value for name, value in values.items() if name in names}

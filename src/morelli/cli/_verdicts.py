@@ -1,4 +1,4 @@
-"""Verdicts as lines of JSON, CSV and a table for people."""
+"""Verdicts as lines of JSON, CSV and a table for people, and pooled verdicts after them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from morelli._text import printable
 from morelli.cli._text import storable
 
 if TYPE_CHECKING:
-    from morelli.attributors import Verdict
+    from morelli.attributors import PooledVerdict, Verdict
 
-__all__ = ["COLUMNS", "csv_writer", "json_writer", "table_writer"]
+__all__ = ["COLUMNS", "csv_writer", "json_writer", "pooled_writer", "table_writer"]
 
 COLUMNS: Final = (
     "uri", "image_id", "decision", "label", "probability", "lineage", "lineage_probability",
@@ -25,10 +25,10 @@ _STYLES: Final = {"attributed": "green", "ambiguous": "yellow", "unknown": "mage
 _NAMES_SHOWN: Final = 3
 
 
-def json_writer() -> Callable[[Verdict], None]:
-    """Return what writes a verdict as one line of JSON."""
+def json_writer() -> Callable[[Verdict | PooledVerdict], None]:
+    """Return what writes a verdict of either kind as one line of JSON."""
 
-    def write(verdict: Verdict) -> None:
+    def write(verdict: Verdict | PooledVerdict) -> None:
         sys.stdout.write(verdict.to_json() + "\n")
         sys.stdout.flush()
 
@@ -66,20 +66,42 @@ def table_writer() -> Callable[[Verdict], None]:
     console.print(Text(f"{'decision':<11} {'prob.':>6}  {'open-set p':>10}  answer  <- image", style="bold"))
 
     def write(verdict: Verdict) -> None:
+        readable = verdict.decision != "unreadable"
+        answer = _answer(verdict) if readable else (verdict.error or "").removeprefix(f"{storable(verdict.uri)}: ")
         probability = "" if verdict.probability is None else f"{100 * verdict.probability:.1f}%"
         p = "" if verdict.open_set_p is None else f"{verdict.open_set_p:.3f}"
         line = Text(f"{verdict.decision:<11}", style=_STYLES.get(verdict.decision, ""))
         line.append(f" {probability:>6}  {p:>10}  ", style="default")
-        line.append(printable(_answer(verdict)), style="bold default")
+        line.append(printable(answer), style="bold default")
         line.append(f"  <- {printable(verdict.uri)}", style="dim default")
         console.print(line, soft_wrap=True)
 
     return write
 
 
-def _answer(verdict: Verdict) -> str:
-    if verdict.decision == "unreadable":
-        return (verdict.error or "").removeprefix(f"{storable(verdict.uri)}: ")
+def pooled_writer() -> Callable[[PooledVerdict], None]:
+    """Return what writes a pooled verdict as a paragraph for people."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+
+    def write(pooled: PooledVerdict) -> None:
+        of = "All images" if pooled.folder is None else pooled.folder
+        line = Text(f"\n{printable(of)} together: ")
+        line.append(pooled.decision, style=_STYLES[pooled.decision])
+        if pooled.decision != "unreadable":
+            line.append(f"  {printable(_answer(pooled))}", style="bold default")
+        if pooled.probability is not None:
+            whose = f"{printable(pooled.label or '')} " if pooled.decision == "ambiguous" else ""
+            line.append(f"  ({whose}{100 * pooled.probability:.1f}%)", style="default")
+        console.print(line, soft_wrap=True)
+        console.print(Text(printable(pooled.counts)), soft_wrap=True)
+
+    return write
+
+
+def _answer(verdict: Verdict | PooledVerdict) -> str:
     if verdict.decision == "unknown":
         return f"none of the candidates (least unlike: {verdict.candidates[0].model})"
     if verdict.decision == "ambiguous":

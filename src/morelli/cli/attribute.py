@@ -11,10 +11,10 @@ import typer
 
 from morelli.cli._common import BundleArgument, WorkersOption, check_output
 from morelli.cli._inputs import expand
-from morelli.cli._verdicts import csv_writer, json_writer, table_writer
+from morelli.cli._verdicts import csv_writer, json_writer, pooled_writer, table_writer
 
 if TYPE_CHECKING:
-    from morelli.attributors import Verdict
+    from morelli.attributors import PooledVerdict, Verdict
 
 __all__ = ["PAGE_LIMIT", "attribute"]
 
@@ -38,6 +38,13 @@ def attribute(
     as_table: Annotated[
         bool, typer.Option("--table", help="Write a table for people; so also by default in a terminal.")
     ] = False,
+    pool: Annotated[
+        bool,
+        typer.Option("--pool", help="All images are known to be of one model: also judge them together, at the end."),
+    ] = False,
+    pool_by_folder: Annotated[
+        bool, typer.Option("--pool-by-folder", help="The images in each folder are: judge every folder together.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(
@@ -58,35 +65,52 @@ def attribute(
 
     Probabilities are among the candidates of the bundle. docs/verdict.md explains every field.
 
+    With --pool, a last line or paragraph says who made the images, if one model made them all. Weak answers that agree
+    make a strong one, though not as strong as independent ones would: how far images of one model go astray together
+    was learned from the references. The same file given twice counts once.
+
     Examples:
 
         morelli attribute candidates.morelli suspect.png
         morelli attribute candidates.morelli campaign/ --html campaign.html
+        morelli attribute candidates.morelli account-of-one-user/ --pool --table
+        morelli attribute candidates.morelli campaign/ --pool-by-folder --json | tail -n 3
         find . -name "*.webp" | morelli attribute candidates.morelli - --csv > verdicts.csv
     """
     if as_json + as_csv + as_table > 1:
         raise typer.BadParameter("choose one of --json, --csv and --table")
+    if pool and pool_by_folder:
+        raise typer.BadParameter("choose one of --pool and --pool-by-folder")
+    if as_csv and (pool or pool_by_folder):
+        raise typer.BadParameter("pooled verdicts are no rows of the table that --csv writes; use --json or --table")
     if html is not None:
         check_output(html)
 
-    from morelli.attributors import Bundle
+    from morelli.attributors import Bundle, VerdictPool
     from morelli.attributors import attribute as judge
 
     loaded = Bundle.load(bundle)
-    write = _writer(as_json, as_csv, as_table)
+    together = VerdictPool(loaded, by_folder=pool_by_folder) if pool or pool_by_folder else None
+    write, conclude = _writers(as_json, as_csv, as_table)
     total, unreadable = 0, 0
     kept: list[dict[str, Any]] = []
     for verdict in judge(loaded, expand(images), workers=workers):
         write(verdict)
+        if together is not None:
+            together.add(verdict)
         total += 1
         unreadable += verdict.decision == "unreadable"
         if html is not None and len(kept) < PAGE_LIMIT:
             kept.append(verdict.to_dict())
+    pooled = [] if together is None else together.verdicts()
+    for one in pooled:
+        conclude(one)
     if html is not None:
         from morelli.report import write_attributions
 
         part = f", the first {len(kept)} of {total} images" if len(kept) < total else ""
-        write_attributions(kept, html, title=f"Attribution by {loaded.name} {loaded.version}{part}")
+        title = f"Attribution by {loaded.name} {loaded.version}{part}"
+        write_attributions(kept, html, title=title, pooled=[one.to_dict() for one in pooled])
         typer.echo(f"Page written to {html}{part}", err=True)
     if total == 0:
         typer.echo("There was no file to judge.", err=True)
@@ -96,9 +120,12 @@ def attribute(
         raise typer.Exit(1)
 
 
-def _writer(as_json: bool, as_csv: bool, as_table: bool) -> Callable[[Verdict], None]:
+def _writers(
+    as_json: bool, as_csv: bool, as_table: bool
+) -> tuple[Callable[[Verdict], None], Callable[[PooledVerdict], None]]:
+    """Return what writes the verdict for an image, and what writes pooled ones after them all."""
     if as_csv:
-        return csv_writer()
+        return csv_writer(), pooled_writer()
     if as_table or (not as_json and sys.stdout.isatty()):
-        return table_writer()
-    return json_writer()
+        return table_writer(), pooled_writer()
+    return json_writer(), json_writer()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from morelli.report._text import headline, lineage_order
 from morelli.report._thumbnails import SIDE, Thumbnail, thumbnail
 from morelli.report.evidence import evidence_rows
 from morelli.trials import DECISIONS, Metrics, Predictions
+
+if TYPE_CHECKING:
+    from morelli.attributors import PooledVerdict
 
 __all__ = ["render_attributions", "render_report", "write_attributions", "write_report"]
 
@@ -109,15 +112,21 @@ def write_report(
 
 
 def render_attributions(
-    verdicts: Sequence[Mapping[str, Any]], title: str, *, base: str | os.PathLike[str] | None = None
+    verdicts: Sequence[Mapping[str, Any]],
+    title: str,
+    *,
+    pooled: Sequence[Mapping[str, Any]] = (),
+    base: str | os.PathLike[str] | None = None,
 ) -> str:
-    """Render verdicts, one card per image.
+    """Render verdicts, one card per image, under those for several images together.
 
     Parameters
     ----------
     verdicts : sequence of mapping
         As `Verdict.to_dict` gives them. Missing optional parts are left out of the card; an ``error`` is shown.
     title : str
+    pooled : sequence of mapping
+        As `PooledVerdict.to_dict` gives them.
     base : path-like or None
         Folder that relative uris start from.
 
@@ -126,12 +135,15 @@ def render_attributions(
     str
         A whole HTML document that loads nothing from anywhere.
     """
+    from morelli.attributors import PooledVerdict
+
     counts = {decision: sum(v.get("decision") == decision for v in verdicts) for decision in DECISIONS}
     named = (tuple(b.get(key) for key in _BUNDLE_KEYS) for v in verdicts if (b := v.get("bundle")))
     bundles = [dict(zip(_BUNDLE_KEYS, values, strict=True)) for values in dict.fromkeys(named)]
     return render(
         "attributions.html",
         title=title,
+        sets=[_pooled_card(PooledVerdict.from_dict(values)) for values in pooled],
         cards=[_card(verdict, base) for verdict in verdicts],
         counts=[(decision, count) for decision, count in counts.items() if count],
         total=len(verdicts),
@@ -144,10 +156,11 @@ def write_attributions(
     path: str | os.PathLike[str],
     *,
     title: str,
+    pooled: Sequence[Mapping[str, Any]] = (),
     base: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Write `render_attributions` to `path`, wholly or not at all, and return the path."""
-    write_text(path, render_attributions(verdicts, title, base=base))
+    write_text(path, render_attributions(verdicts, title, pooled=pooled, base=base))
     return Path(path)
 
 
@@ -188,13 +201,36 @@ def _mistake(predictions: Predictions, row: int, base: str | os.PathLike[str] | 
     }
 
 
+def _pooled_card(pooled: PooledVerdict) -> dict[str, Any]:
+    return {
+        "folder": pooled.folder,
+        "counts": pooled.counts,
+        **_answer(pooled.to_dict()),
+    }
+
+
+def _answer(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is shown of the answer itself, for one image or several."""
+    candidates = list(verdict.get("candidates") or [])
+    members = list(verdict.get("prediction_set") or [])
+    lineage = verdict.get("lineage") or {}
+    return {
+        "decision": str(verdict.get("decision") or "unreadable"),
+        "label": verdict.get("label"),
+        "probability": verdict.get("probability"),
+        "lineage": {key: lineage.get(key) for key in ("label", "probability")},
+        "candidates": candidates[:_CANDIDATES_SHOWN],
+        "n_more": max(0, len(candidates) - _CANDIDATES_SHOWN),
+        "set": members[:_SET_SHOWN],
+        "set_more": max(0, len(members) - _SET_SHOWN),
+    }
+
+
 def _card(verdict: Mapping[str, Any], base: str | os.PathLike[str] | None) -> dict[str, Any]:
     uri = str(verdict.get("uri") or "")
     error = verdict.get("error")
-    candidates = list(verdict.get("candidates") or [])[:_CANDIDATES_SHOWN]
-    label = verdict.get("label") or (candidates[0]["model"] if candidates else None)
-    members = list(verdict.get("prediction_set") or [])
-    lineage = verdict.get("lineage") or {}
+    answer = _answer(verdict)
+    label = answer["label"] or (answer["candidates"][0]["model"] if answer["candidates"] else None)
     quality = verdict.get("quality") or {}
     return {
         "uri": uri,
@@ -202,14 +238,7 @@ def _card(verdict: Mapping[str, Any], base: str | os.PathLike[str] | None) -> di
         "image_id": str(verdict.get("image_id") or ""),
         # An unreadable file was refused once, with its reason; it is not opened again for a picture.
         "thumbnail": Thumbnail(None, SIDE, SIDE, "not readable") if error else thumbnail(uri, base),
-        "decision": str(verdict.get("decision") or "unreadable"),
-        "label": verdict.get("label"),
-        "probability": verdict.get("probability"),
-        "lineage": {key: lineage.get(key) for key in ("label", "probability")},
-        "candidates": candidates,
-        "n_more": max(0, len(verdict.get("candidates") or []) - len(candidates)),
-        "set": members[:_SET_SHOWN],
-        "set_more": max(0, len(members) - _SET_SHOWN),
+        **answer,
         "open_set_p": verdict.get("open_set_p"),
         "leading": label,
         "bars": evidence_rows(verdict.get("evidence") or {}, str(label)) if label is not None else [],
