@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from morelli.attributors import Candidate, Lineage, Verdict
+from morelli.attributors import Candidate, Lineage, PooledVerdict, Verdict
 from morelli.cli._text import examples_of
 from morelli.sample import sample_path
 
@@ -169,3 +169,9 @@ def test_every_field_of_a_verdict_is_documented():
     fields += [f"lineage.{field.name}" for field in dataclasses.fields(Lineage)]
     fields += [f"candidates[].{field.name}" for field in dataclasses.fields(Candidate)]
     assert [field for field in fields if f"| `{field}` |" not in text] == []
+
+
+def test_every_field_of_a_pooled_verdict_is_documented():
+    text = VERDICT_PAGE.read_text(encoding="utf-8").partition("## Several images together")[2]
+    table = "\n".join(line.partition(" | ")[0] for line in text.partition("\n## ")[0].splitlines() if line[:1] == "|")
+    assert [field.name for field in dataclasses.fields(PooledVerdict) if f"`{field.name}`" not in table] == []

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from morelli.attributors import Answers, Bundle, Verdict, attribute, decide, fit_bundle
-from morelli.attributors.calibration import BiasCorrectedTemperature, TemperatureCalibrator
+from morelli.attributors.calibration import BiasCorrectedTemperature
+from morelli.attributors.doubt import DoubtedTemperature
 from morelli.attributors.fused import CalibratorChoice
 from morelli.images import Limits
 
@@ -44,6 +45,7 @@ def saying(bundle: Bundle, proba, sets, p, lineages=("north", "north", "south"))
         words = np.tile(np.log(proba) - np.mean(np.log(proba)), (n, 1))
         return Answers(
             proba=np.tile(np.asarray(proba, dtype=float), (n, 1)),
+            undoubted=np.tile(np.log(proba), (n, 1)),
             prediction_set=np.tile(np.asarray(sets, dtype=bool), (n, 1)),
             open_set_p=np.full(n, p),
             evidence={"colour": words},
@@ -61,7 +63,7 @@ def saying(bundle: Bundle, proba, sets, p, lineages=("north", "north", "south"))
 def test_decide():
     sets = np.array([[1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 0], [1, 0, 0]], dtype=bool)
     p = np.array([0.5, 0.5, 0.05, 0.049, 0.01, 0.05])
-    answers = Answers(np.ones((6, 3)) / 3, sets, p, {}, {})
+    answers = Answers(np.ones((6, 3)) / 3, np.log(np.ones((6, 3)) / 3), sets, p, {}, {})
     expected = ["attributed", "ambiguous", "ambiguous", "unknown", "unknown", "attributed"]
     assert decide(answers, 0.05) == expected
     assert decide(answers, 0.0) == ["attributed", "ambiguous", "ambiguous", "attributed", "ambiguous", "attributed"]
@@ -137,7 +139,7 @@ def test_new_images_are_attributed(bundle, fresh):
         assert Verdict.from_dict(json.loads(verdict.to_json())) == verdict
 
 
-@pytest.mark.parametrize("calibrator", [TemperatureCalibrator(), BiasCorrectedTemperature()], ids=lambda c: c.name)
+@pytest.mark.parametrize("calibrator", [DoubtedTemperature(), BiasCorrectedTemperature()], ids=lambda c: c.name)
 def test_numbers_fit_together(calibrator, references, fresh, monkeypatch):
     def choose(logits, y, groups, seed):
         return CalibratorChoice(calibrator.fit(logits, y), calibrator.name, "forced", {}, None, None, 0, 0, seed)
@@ -145,7 +147,9 @@ def test_numbers_fit_together(calibrator, references, fresh, monkeypatch):
     monkeypatch.setattr("morelli.attributors.fused.choose_calibrator", choose)
     bundle = fit_bundle(references.catalog, cache=references.cache, workers=1)
     bias = dict(zip(bundle.classes, calibrator.bias - calibrator.bias.mean(), strict=True))
-    assert any(bias.values()) == (calibrator.name != "temperature")
+    assert any(bias.values()) == (calibrator.name == "bias-corrected-temperature")
+    doubt = getattr(calibrator, "doubt", 0.0)
+    assert (doubt > 0) == (calibrator.name == "doubted-temperature")
     for verdict in judge(bundle, fresh):
         probabilities = [c.probability for c in verdict.candidates]
         assert sum(probabilities) == pytest.approx(1)
@@ -156,6 +160,10 @@ def test_numbers_fit_together(calibrator, references, fresh, monkeypatch):
         for candidate in verdict.candidates:
             words = [listed[candidate.model] for listed in verdict.evidence.values()]
             assert candidate.llr == pytest.approx(sum(words) + bias[candidate.model], abs=1e-4)
+        # Doubt comes after the evidence: it moves every probability towards 1 / K by its share.
+        llr = np.array([c.llr for c in verdict.candidates])
+        expected = (1 - doubt) * np.exp(llr) / np.exp(llr).sum() + doubt / len(llr)
+        np.testing.assert_allclose(probabilities, expected, atol=1e-3)
         if verdict.label is not None:
             assert (verdict.label, verdict.probability) == (verdict.candidates[0].model, probabilities[0])
 

@@ -10,12 +10,12 @@ from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from morelli.attributors.calibration import (
+    MOST_DOUBT,
     BiasCorrectedTemperature,
+    CalibrationProblem,
     LogitCalibrator,
     TemperatureCalibrator,
-    calibrator_from_dict,
 )
-from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
 from morelli.errors import NotEnoughDataError
 
 BOTH = [TemperatureCalibrator, BiasCorrectedTemperature]
@@ -230,65 +230,67 @@ def test_storage_round_trip(cls):
     z, y = draw(50, 3, 9)
     fitted: LogitCalibrator = cls().fit(z, y)
     state = json.loads(json.dumps(fitted.to_dict(), allow_nan=False))
-    again = calibrator_from_dict(state)
-    assert type(again) is cls
+    again = cls.from_dict(state)
     assert again.to_dict() == fitted.to_dict()
     np.testing.assert_array_equal(again.transform(z), fitted.transform(z))
-    for damage in ({"temperature": -1.0}, {"bias": [0.0]}):
+    wrong = [{"doubt": x} for x in (-0.01, MOST_DOUBT + 0.01, float("nan"))]
+    for damage in ({"temperature": -1.0}, {"bias": [0.0]}, *wrong):
         with pytest.raises(ValueError, match="damaged"):
-            calibrator_from_dict({**state, **damage})
-    with pytest.raises(ValueError, match="unknown calibrator"):
-        calibrator_from_dict({**state, "name": "beta"})
+            cls.from_dict({**state, **damage})
 
 
-def test_choice_takes_biases_only_when_they_help():
-    groups = np.arange(900) // 3
-    z, y = draw(900, 4, 10, 2.0)
-    plain = choose_calibrator(z, y, groups, 0, class_balanced=False)
-    assert plain.name == "temperature"
-    assert plain.calibrator.to_dict() == TemperatureCalibrator(class_balanced=False).fit(z, y).to_dict()
-    z, y = draw(900, 4, 10, 2.0, bias=np.array([1.5, 0, 0, -1.5]))
-    biased = choose_calibrator(z, y, groups, 0, class_balanced=False)
-    assert biased.name == "bias-corrected-temperature"
-    assert biased.gain > biased.standard_error > 0
-    assert biased.nll["temperature"] - biased.nll["bias-corrected-temperature"] == pytest.approx(biased.gain)
-    assert (biased.n_splits, biased.n_groups) == (5, 300)
-    assert "held-out loss" in biased.reason
-    again = CalibratorChoice.from_dict(json.loads(json.dumps(biased.to_dict(), allow_nan=False)))
-    assert again.to_dict() == biased.to_dict()
+@pytest.mark.parametrize("cls", BOTH)
+def test_sharpening_multiplies_the_temperature_and_nothing_else(cls):
+    z, y = draw(80, 3, 13, 2.0, bias=np.array([0.5, 0.0, -0.5]))
+    fitted = cls(class_balanced=False).fit(z, y)
+    before = fitted.to_dict()
+    sharper = fitted.sharpened(0.8)
+    assert fitted.to_dict() == before
+    assert sharper.to_dict() == {**before, "temperature": pytest.approx(0.8 * fitted.temperature)}
+    expected = log_softmax(z / (0.8 * fitted.temperature) + fitted.bias, axis=1)
+    np.testing.assert_allclose(sharper.transform(z), expected, atol=1e-12)
+    for factor in (0.0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="multiplied"):
+            fitted.sharpened(factor)
+    with pytest.raises(ValueError, match="call fit first"):
+        cls().sharpened(0.8)
 
 
-def test_choice_is_deterministic_and_group_names_do_not_matter():
-    z, y = draw(120, 3, 11)
-    groups = np.arange(120) // 4
-    a = choose_calibrator(z, y, groups, 5)
-    assert a.to_dict() == choose_calibrator(z, y, groups, 5).to_dict()
-    assert a.nll == choose_calibrator(z, y, np.array([f"p{g:03d}" for g in groups]), 5).nll
-    assert a.nll != choose_calibrator(z, y, groups, 6).nll
+@pytest.mark.parametrize("cls", BOTH)
+def test_without_a_share_of_doubt_nothing_is_doubted(cls):
+    z, y = draw(50, 3, 14)
+    fitted = cls().fit(z, y)
+    assert fitted.doubt == fitted.to_dict()["doubt"] == 0.0
+    np.testing.assert_array_equal(fitted.undoubted(z), fitted.transform(z))
+    np.testing.assert_array_equal(fitted.doubted([[0.0, -np.inf]]), [[0.0, -np.inf]])
 
 
-def test_choice_standard_error_counts_groups_not_images():
-    z, y = draw(100, 3, 12)
-    once = choose_calibrator(z, y, np.arange(100), 0)
-    copies = choose_calibrator(np.repeat(z, 10, axis=0), np.repeat(y, 10), np.repeat(np.arange(100), 10), 0)
-    assert copies.standard_error > 0.6 * once.standard_error  # images would give 0.32
+@pytest.mark.parametrize("cls", BOTH)
+def test_any_calibrator_may_be_doubted_and_remembers_it(cls):
+    z, y = draw(50, 3, 14)
+    fitted = cls().fit(z, y)
+    plain = fitted.transform(z)
+    fitted.doubt = 0.3
+    np.testing.assert_allclose(np.exp(fitted.transform(z)), 0.7 * np.exp(plain) + 0.1)
+    np.testing.assert_array_equal(fitted.undoubted(z), plain)
+    again = cls.from_dict(json.loads(json.dumps(fitted.to_dict(), allow_nan=False)))
+    assert again.doubt == fitted.sharpened(0.5).doubt == 0.3
+    np.testing.assert_array_equal(again.transform(z), fitted.transform(z))
 
 
-@pytest.mark.parametrize("groups", [np.zeros(4, dtype=int), np.array([0, 0, 1, 1])])
-def test_choice_says_when_it_cannot_validate(groups):
-    z = np.array([[1.0, 0.0], [2.0, 0.5], [0.0, 1.0], [0.3, 0.0]])
-    choice = choose_calibrator(z, [0, 0, 1, 1], groups, 0)
-    assert choice.name == "temperature"
-    assert choice.nll == {}
-    assert choice.gain is None
-    assert choice.n_splits == 0
-    assert "too few groups" in choice.reason
-
-
-def test_choice_bad_input():
-    with pytest.raises(NotEnoughDataError):
-        choose_calibrator(np.zeros((4, 2)), [0, 0, 0, 0])
-    with pytest.raises(ValueError, match="n_splits"):
-        choose_calibrator(np.eye(2), [0, 1], n_splits=1)
-    with pytest.raises(ValueError, match="groups"):
-        choose_calibrator(np.eye(2), [0, 1], [0])
+@given(st.integers(2, 9), st.integers(2, 60), st.booleans(), st.integers(0, 20))
+def test_the_least_doubt_is_as_often_wrong_as_the_rule_of_succession(k, n, balanced, seed):
+    rng = np.random.default_rng(seed)
+    y = np.concatenate([[0, 1], rng.integers(0, k, n - 2)])
+    w = rng.random(n) + 0.01
+    problem = CalibrationProblem.of(rng.normal(size=(n, k)), y, w, balanced, None)
+    if balanced:
+        w = w / np.bincount(y, w)[y]
+    effective = w.sum() ** 2 / (w**2).sum()
+    assert problem.n_effective == pytest.approx(effective)
+    wrong = problem.least_doubt * (k - 1) / k
+    assert problem.least_doubt <= MOST_DOUBT
+    if problem.least_doubt < MOST_DOUBT:
+        assert wrong == pytest.approx(1 / (effective + 2))
+    else:
+        assert wrong <= 1 / (effective + 2) * (1 + 1e-9)

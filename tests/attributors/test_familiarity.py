@@ -163,18 +163,36 @@ def test_a_pool_of_one_mind_is_that_mind():
     np.testing.assert_allclose(np.exp(pool(torn, np.array([[50.0, 0.0]]))), [[0.8, 0.2]])
 
 
+def asking(words, heard, truths):
+    """Return claims as `UnfamiliarPool.fit` takes them: no image is judged by the expert for its own view."""
+    views, n = len(words), len(truths[0])
+    asked = np.repeat(~np.eye(views, dtype=bool), n, axis=0)
+    everything, gates = np.full((views * n, views, 4), np.nan), np.zeros((views * n, views))
+    everything[asked] = np.concatenate([one.reshape(-1, 4) for one in words])
+    gates[asked] = np.concatenate([gate.ravel() for gate in heard])
+    return everything, gates, asked, np.concatenate(truths), np.repeat(np.arange(views), n)
+
+
 def test_certain_mistakes_do_not_silence_the_others():
-    words = np.array([[[0.0, -np.inf], [-np.inf, 0.0]]])
-    np.testing.assert_allclose(np.exp(pool(words, np.zeros((1, 2)))), 0.5)
+    words, heard, asked, y, conditions = asking(*claims(0, 60, 2.0, 1.0))
+    ruled_out, floored = words.copy(), words.copy()
+    ruled_out[::7, :, 1], floored[::7, :, 1] = -np.inf, familiarity.LEAST_WORD
+    harsh, mild = (UnfamiliarPool.fit(one, heard, asked, y, conditions, 0.9) for one in (ruled_out, floored))
+    assert harsh.to_dict() == mild.to_dict()
+    assert np.isfinite(harsh.shares(heard)).all()
+    torn = np.full((1, 2, 2), familiarity.LEAST_WORD)
+    torn[0, [0, 1], [0, 1]] = 0.0
+    np.testing.assert_allclose(np.exp(pool(torn, np.zeros((1, 2)))), 0.5)
 
 
 @pytest.mark.parametrize("sharp", [1.0, 4.0, 20.0])
 def test_confidence_is_cut_down_to_what_it_proved_to_be_worth(sharp):
     words, heard, truths = claims(0, 400, sharp, 1.0)
-    fitted = UnfamiliarPool.fit(words, heard, truths, 0.9)
+    fitted = UnfamiliarPool.fit(*asking(words, heard, truths), 0.9)
     words, heard, truths = claims(1, 2000, sharp, 1.0)
-    for one, gate, y in zip(words, heard, truths, strict=True):
-        known = fitted.temperature.transform(pool(one, fitted.sharpness * gate))
+    for view, (one, gate, y) in enumerate(zip(words, heard, truths, strict=True)):
+        trust = np.delete(fitted.trust, view)
+        known = fitted.calibrator.transform(pool(one, fitted.sharpness * gate + trust))
         confidence, right = np.exp(known.max(axis=1)).mean(), (known.argmax(axis=1) == y).mean()
         assert abs(confidence - right) < 0.03
         sets = fitted.conformal.predict_set(np.exp(known))
@@ -189,18 +207,32 @@ def test_the_gate_is_heard_where_it_knows():
         better = rng.integers(0, 2, len(y))  # one of the experts is worth something, and the gate says which
         one[np.arange(len(y)), better] = np.log(0.1 + 0.6 * np.eye(4)[y])
         heard.append(20.0 * np.eye(2)[better])
-    assert UnfamiliarPool.fit(words, heard, truths, 0.9).sharpness > 0
-    assert UnfamiliarPool.fit(*claims(0, 300, 1.0, 1.0), 0.9).sharpness == 0
+    assert UnfamiliarPool.fit(*asking(words, heard, truths), 0.9).sharpness > 0
+    assert UnfamiliarPool.fit(*asking(*claims(0, 300, 1.0, 1.0)), 0.9).sharpness == 0
 
 
 def test_a_pool_comes_back():
-    fitted = UnfamiliarPool.fit(*claims(0, 60, 2.0, 1.0), 0.8)
+    fitted = UnfamiliarPool.fit(*asking(*claims(0, 60, 2.0, 1.0)), 0.8)
     state = json.loads(json.dumps(fitted.to_dict(), allow_nan=False))
-    again = UnfamiliarPool.from_dict(state)
+    again = UnfamiliarPool.from_dict(state, 3)
     gates = np.random.default_rng(0).normal(size=(5, 3))
     np.testing.assert_array_equal(again.shares(gates), fitted.shares(gates))
     assert again.to_dict() == fitted.to_dict()
-    np.testing.assert_allclose(fitted.shares(gates).sum(axis=1), 1 / fitted.temperature.temperature)
+    np.testing.assert_allclose(fitted.shares(gates).sum(axis=1), 1 / fitted.calibrator.temperature)
     for wrong in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="sharpness"):
-            UnfamiliarPool.from_dict({**state, "sharpness": wrong})
+            UnfamiliarPool.from_dict({**state, "sharpness": wrong}, 3)
+    for unfit in ([0.0, 0.0], [0.0, float("inf"), 0.0], 0.0):
+        with pytest.raises(ValueError, match="trust"):
+            UnfamiliarPool.from_dict({**state, "trust": unfit}, 3)
+
+
+def test_who_knows_more_is_trusted_more():
+    words, heard, truths = claims(3, 300, 1.0, 0.3)
+    sure = [one.copy() for one in words]
+    for view, (one, y) in enumerate(zip(sure, truths, strict=True)):
+        others = np.delete(np.arange(3), view)
+        one[:, others == 2] = np.log(0.1 + 0.6 * np.eye(4)[y])[:, None]
+    trust = UnfamiliarPool.fit(*asking(sure, heard, truths), 0.9).trust
+    assert trust[2] > trust[:2].max() + 1
+    assert np.ptp(UnfamiliarPool.fit(*asking(words, heard, truths), 0.9).trust) < 0.5

@@ -188,6 +188,31 @@ def test_prompts_of_one_image_stay_together(references, monkeypatch):
     assert len(set(seen["groups"])) == 8
 
 
+# --- prediction sets ----------------------------------------------------------------------------------------------
+
+
+def test_sets_of_another_kind(references, tmp_path):
+    views = ("none", "jpeg:60")
+    bundle = fit(references.catalog, references.cache, views=views, level=0.8, set_method="aps", set_per_class=True)
+    loaded = Bundle.load(bundle.save(tmp_path / "aps.morelli"))
+    made = [*(expert.conformal_ for expert in loaded.attributor.experts_.values()), loaded.attributor.pool_.conformal]
+    assert [(one.method, one.class_conditional) for one in made] == [("aps", True)] * 3
+    conformal = loaded.describe()["conformal"]
+    assert (conformal["method"], conformal["class_conditional"], conformal["level"]) == ("aps", True, 0.8)
+    assert not any("of their own" in note for note in loaded.notes)
+
+
+def test_classes_with_too_few_references_for_sets_of_their_own(references):
+    bundle = fit(references.catalog, references.cache, level=0.9, set_per_class=True)
+    (note,) = [note for note in bundle.notes if "of their own" in note]
+    assert "level 0.9" in note and "alba, bruno, carla" in note
+
+
+def test_an_unknown_kind_of_sets_is_refused_before_anything_is_measured(references):
+    with pytest.raises(MorelliError, match="made by lac or aps, not by 'raps'"):
+        fit_bundle(references.catalog, set_method="raps", encoder="no-such-encoder")
+
+
 # --- views --------------------------------------------------------------------------------------------------------
 
 

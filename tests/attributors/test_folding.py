@@ -33,6 +33,35 @@ def test_whole_groups_stay_together():
     assert (deal_references(np.arange(36) % 2, groups, NAMES, 4, 0)[0] == fold).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_of_one_image_stay_together_where_prompts_are_of_no_use(seed):
+    images = np.random.default_rng(seed).permutation(48) // 3 * 7
+    codes = (images // 7 >= 8).astype(int)
+    for groups in (None, np.where(codes == 1, 3, images % 4), np.zeros(48, dtype=int)):
+        fold, notes = deal_references(codes, groups, NAMES, 5, seed, images)
+        assert all(len(set(fold[images == image])) == 1 for image in set(images))
+        assert len(notes) == 1
+        # As if each image were shown once, with its class in most folds that there can be.
+        assert len(set(fold[codes == 1])) > 1
+        alone, same = deal_references(codes, groups, NAMES, 5, seed)
+        assert same == notes
+        assert any(len(set(alone[images == image])) > 1 for image in set(images))
+
+
+def test_images_do_not_matter_where_prompts_hold_them():
+    codes, groups = np.arange(36) % 2, np.repeat(np.arange(9), 4)
+    images = np.arange(36) // 2
+    fold, notes = deal_references(codes, groups, NAMES, 4, 0, images)
+    np.testing.assert_array_equal(fold, deal_references(codes, groups, NAMES, 4, 0)[0])
+    assert notes == []
+
+
+def test_there_are_no_more_folds_than_images():
+    codes, images = np.repeat([0, 1], 6), np.arange(12) // 3
+    fold, _ = deal_references(codes, None, NAMES, 10, 0, images)
+    assert set(fold) == {0, 1, 2, 3}
+
+
 def test_what_may_leak_is_told():
     codes = np.repeat([0, 1], 6)
     _, unknown = deal_references(codes, None, NAMES, 3, 0)

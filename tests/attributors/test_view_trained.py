@@ -53,6 +53,7 @@ def fitted() -> ViewTrainedAttributor:
 def same(a: Answers, b: Answers, close: bool = False) -> None:
     check = np.testing.assert_allclose if close else np.testing.assert_array_equal
     check(a.proba, b.proba)
+    check(a.undoubted, b.undoubted)
     np.testing.assert_array_equal(a.prediction_set, b.prediction_set)
     check(a.open_set_p, b.open_set_p)
     assert list(a.evidence) == list(b.evidence) == list(a.family_proba) == list(b.family_proba)
@@ -224,8 +225,8 @@ def test_other_pictures_of_an_image_are_held_out_with_it(monkeypatch):
     prompt_of = dict(zip(images.tolist(), prompts.tolist(), strict=True))
     for seen, asked in judged:
         assert not {prompt_of[i] for i in seen} & {prompt_of[i] for i in asked}
-    # Each image in each view is judged once as itself and once in each of the two other views.
-    assert sum(len(asked) for _, asked in judged) == 3 * 36 * 2
+    # Each image in each view is judged once as itself, once more for the learning curve, and once for the other views.
+    assert sum(len(asked) for _, asked in judged) == 3 * 36 * 3
 
 
 def test_images_missing_in_a_view():
@@ -245,6 +246,18 @@ def test_views_of_different_images_have_no_pool():
     model = ViewTrainedAttributor(BLOCKS).fit(X, y, prompts, views=views, images=np.arange(len(X)))
     assert not hasattr(model, "pool_")
     assert model.answer(X).judged_as is not None
+
+
+def test_several_pictures_of_an_image_in_one_view_count_once():
+    X, y, prompts, views, images = draw(0, 12, ("none", "jpeg:85"))
+    twice = np.concatenate([np.arange(len(X)), np.flatnonzero(views == "jpeg:85")])
+    moved = X[twice] + np.where(np.arange(len(twice)) < len(X), 0, 0.1)[:, None]
+    for groups in (prompts[twice], None):
+        model = ViewTrainedAttributor(BLOCKS).fit(moved, y[twice], groups, views=views[twice], images=images[twice])
+        for expert in model.experts_.values():
+            assert expert.training_.n_images == {"ada": 12, "bob": 12, "cyd": 12}
+            assert expert.training_.n_groups == (36 if groups is None else 12)
+        assert hasattr(model, "pool_")
 
 
 def test_refusals():
@@ -308,7 +321,10 @@ def damage(values: dict, path: tuple, value: object) -> None:
         (("gate", "distances", "scores"), []),
         (("pool", "sharpness"), float("nan")),
         (("pool", "sharpness"), -1.0),
-        (("pool", "temperature", "temperature"), -1.0),
+        (("pool", "calibrator", "temperature"), -1.0),
+        (("pool", "calibrator", "doubt"), 0.6),
+        (("pool", "trust"), [0.0, float("nan"), 0.0]),
+        (("pool", "trust"), [0.0, 0.0]),
         (("pool", "conformal"), {}),
         (("pool", "open_set", "scores"), []),
     ],

@@ -7,9 +7,11 @@ import time
 import pytest
 
 from morelli.attributors import Bundle
+from morelli.attributors.conformal import METHODS
 from morelli.attributors.fitting import DEGRADED_VIEWS
 from morelli.catalog import Catalog, build_catalog
 from morelli.cli._common import parse_views
+from morelli.cli.fit import SetMethod
 from morelli.encoders import FeatureCache
 
 
@@ -39,6 +41,26 @@ def test_views(cli, references, degraded, tmp_path):
     assert output.read_bytes() == degraded.read_bytes()
     assert "scale:0.5|jpeg:85: " in result.stdout
     assert "will be judged less well" not in result.stdout
+
+
+def test_sets(cli, references, tmp_path):
+    output = tmp_path / "b.morelli"
+    result = cli("fit", references, "-o", output, "--level", "0.8", "--sets", "aps", "--sets-per-class", "-w", "1")
+    assert result.exit_code == 0, result.stderr
+    assert "aps, made to hold the truth in 80% for each candidate" in " ".join(result.stdout.split())
+    conformal = Bundle.load(output).attributor.conformal_
+    assert (conformal.method, conformal.class_conditional, conformal.level) == ("aps", True, 0.8)
+
+
+def test_sets_that_there_are_not(cli, references, tmp_path):
+    result = cli("fit", references, "-o", tmp_path / "x.morelli", "--sets", "raps")
+    assert result.exit_code == 2
+    assert "'raps'" in result.stderr and "'lac', 'aps'" in result.stderr
+    assert not (tmp_path / "x.morelli").exists()
+
+
+def test_the_methods_are_those_of_the_attributor():
+    assert tuple(SetMethod) == METHODS
 
 
 def test_one_view_is_noted(cli, references, tmp_path):

@@ -24,6 +24,29 @@ def test_views_are_listed(cli, bundle, degraded):
     assert "none: " not in cli("show", bundle).stdout
 
 
+def test_sets_and_images_together(cli, bundle):
+    words = " ".join(cli("show", bundle).stdout.split())
+    assert "prediction sets lac, made to hold the truth in 90%" in words
+    assert "images together ten of one model are worth " in words
+    described = Bundle.load(bundle).describe()
+    described["conformal"] |= {"method": "aps", "class_conditional": True}
+    words = shown({**described, "pooling": None})
+    assert "prediction sets aps, made to hold the truth in 90% for each candidate" in words
+    assert "images together cannot be judged: no candidate has references of two prompts" in words
+
+
+def shown(description) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from morelli.cli.show import bundle_table
+
+    out = StringIO()
+    Console(file=out, force_terminal=False, width=200).print(bundle_table(description))
+    return " ".join(out.getvalue().split())
+
+
 def test_not_a_bundle(cli, references):
     result = cli("show", references)
     assert result.exit_code == 1
@@ -43,7 +66,8 @@ def test_names_cannot_steer_the_terminal():
         "classes": [{"label": hostile, "lineage": hostile, "images": 3}], "references": {"images": 3},
         "training": {"n_groups": 1, "n_folds": 2, "accuracy": 0.5, "log_loss": 1.0},
         "views": [{"view": hostile, "accuracy": 0.5, "log_loss": 1.0}] * 2, "encoder": {"name": hostile},
-        "conformal": {"level": 0.9}, "open_set_level": 0.05,
+        "conformal": {"method": hostile, "class_conditional": False, "level": 0.9}, "open_set_level": 0.05,
+        "pooling": None,
     }  # fmt: skip
     out = StringIO()
     Console(file=out, force_terminal=False, width=200).print(bundle_table(description))

@@ -6,6 +6,7 @@ from morelli.attributors.bundle import BUNDLE_SUFFIX, Bundle, References
 from morelli.attributors.fitting import fit_attributor, fit_bundle
 from morelli.attributors.fused import FusedAttributor
 from morelli.attributors.honest import OutOfFold
+from morelli.attributors.pooled_verdict import PooledCandidate, PooledVerdict, VerdictPool, pool_verdicts
 from morelli.attributors.registry import (
     AttributorInfo,
     AttributorSpec,
@@ -26,9 +27,12 @@ __all__ = [
     "FusedAttributor",
     "Lineage",
     "OutOfFold",
+    "PooledCandidate",
+    "PooledVerdict",
     "References",
     "Training",
     "Verdict",
+    "VerdictPool",
     "attribute",
     "decide",
     "fit_attributor",
@@ -36,5 +40,6 @@ __all__ = [
     "get_attributor_info",
     "list_attributors",
     "parse_attributor",
+    "pool_verdicts",
     "register_attributor",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,6 +32,14 @@ def check_classes(classes: NDArray[Any], codes: NDArray[np.integer], least: int)
         )
 
 
+@overload
+def check_group_ids(groups: None, n: int) -> None: ...
+
+
+@overload
+def check_group_ids(groups: ArrayLike, n: int) -> NDArray[np.int64]: ...
+
+
 def check_group_ids(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | None:
     """Return groups numbered from 0, shape (n,), or None for None; ValueError where there is not one for each image."""
     if groups is None:
@@ -42,7 +50,12 @@ def check_group_ids(groups: ArrayLike | None, n: int) -> NDArray[np.int64] | Non
 
 
 def deal_references(
-    codes: NDArray[np.integer], groups: NDArray[np.integer] | None, classes: NDArray[Any], n_folds: int, seed: int
+    codes: NDArray[np.integer],
+    groups: NDArray[np.integer] | None,
+    classes: NDArray[Any],
+    n_folds: int,
+    seed: int,
+    images: NDArray[np.integer] | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Deal images to folds by group.
 
@@ -57,6 +70,8 @@ def deal_references(
     n_folds : int
         Most folds; at least 2.
     seed : int
+    images : ndarray of int, shape (n,), optional
+        Image that each row shows; by default each shows its own. Where groups are of no use, images are groups.
 
     Returns
     -------
@@ -68,8 +83,9 @@ def deal_references(
     if n_folds < 2:
         raise ValueError(f"n_folds must be at least 2, not {n_folds}")
     notes = []
+    own = np.arange(len(codes)) if images is None else images
     if groups is None:
-        groups = np.arange(len(codes))
+        groups = own
         notes.append("Prompts are not known: leakage between references and held-out images cannot be excluded.")
     else:
         # A class whose images are all in one group would be missing from the folds that hold the group out.
@@ -77,7 +93,7 @@ def deal_references(
         lonely = np.flatnonzero(np.bincount(pairs[0]) == 1)
         if len(lonely):
             alone = np.isin(codes, lonely)
-            groups = np.where(alone, groups.max() + 1 + np.arange(len(codes)), groups)
+            groups = np.where(alone, groups.max() + 1 + own, groups)
             names = ", ".join(str(name) for name in classes[lonely][:10])
             notes.append(f"All references of {names} share one prompt: leakage cannot be excluded for them.")
     k = int(min(n_folds, len(np.unique(groups))))

@@ -20,6 +20,10 @@ class Answers:
     ----------
     proba : ndarray, shape (n, K)
         Calibrated probabilities among the candidates.
+    undoubted : ndarray, shape (n, K)
+        Their logarithms before the calibrator's share of doubt: what evidence adds up to, up to a constant for each
+        image and, where the calibrator has any, a bias for each candidate. Of an image that is judged by several
+        experts, a mixture of what they say with their doubts, so that there it does so only nearly.
     prediction_set : ndarray of bool, shape (n, K)
         Conformal set.
     open_set_p : ndarray, shape (n,)
@@ -34,6 +38,7 @@ class Answers:
     """
 
     proba: Float
+    undoubted: Float
     prediction_set: NDArray[np.bool_]
     open_set_p: Float
     evidence: dict[str, Float]

@@ -12,8 +12,8 @@ import numpy as np
 
 from morelli.attributors.answers import Answers
 from morelli.attributors.bundle import Bundle
-from morelli.attributors.lineage import lineage_probabilities, set_lineage
-from morelli.attributors.verdict import Candidate, Lineage, Verdict
+from morelli.attributors.lineage import roll_up
+from morelli.attributors.verdict import Candidate, Verdict
 from morelli.encoders import Extraction, iter_extract
 from morelli.images import Limits
 
@@ -88,26 +88,22 @@ def _hash_of(path: str, limits: Limits) -> str | None:
 
 def _verdicts(bundle: Bundle, measured: list[Extraction], answers: Answers, facts: dict[str, str]) -> Iterator[Verdict]:
     classes = bundle.classes
-    lineages, lineage_proba = lineage_probabilities(answers.proba, bundle.lineages, classes)
-    shared = set_lineage(answers.prediction_set, bundle.lineages, classes)
-    known_lineages = any(lineage is not None for lineage in bundle.lineages)
-    llr = np.log(np.maximum(answers.proba, 1e-300))
-    llr -= llr.mean(axis=1, keepdims=True)
-    for i, (extraction, decision) in enumerate(zip(measured, decide(answers, bundle.open_set_level), strict=True)):
+    decisions = decide(answers, bundle.open_set_level)
+    known = [decision != "unknown" for decision in decisions]
+    lineages = roll_up(answers.proba, answers.prediction_set, bundle.lineages, classes, known)
+    llr = answers.undoubted - answers.undoubted.mean(axis=1, keepdims=True)
+    for i, (extraction, decision) in enumerate(zip(measured, decisions, strict=True)):
         order = np.argsort(-answers.proba[i], kind="stable")
         members = [int(k) for k in order if answers.prediction_set[i, k]]
         listed = sorted({*order[:SHOWN].tolist(), *members}, key=order.tolist().index)
-        lineage, certain = Lineage(), decision != "unknown"
-        if known_lineages:
-            best = shared[i] if shared[i] is not None else lineages[int(lineage_proba[i].argmax())]
-            lineage = Lineage(best, float(lineage_proba[i, lineages.index(best)]), certain and shared[i] is not None)
+        certain = decision != "unknown"
         yield Verdict(
             uri=extraction.path,
             image_id=extraction.facts.sha256 if extraction.facts else None,
             decision=decision,
             label=classes[order[0]] if certain else None,
             probability=float(answers.proba[i, order[0]]) if certain else None,
-            lineage=lineage,
+            lineage=lineages[i],
             candidates=tuple(
                 Candidate(classes[k], float(answers.proba[i, k]), round(float(llr[i, k]), 6) + 0.0) for k in order
             ),

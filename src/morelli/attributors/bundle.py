@@ -28,7 +28,7 @@ from morelli.errors import BundleError, MorelliError
 __all__ = ["BUNDLE_SUFFIX", "Bundle", "References"]
 
 BUNDLE_SUFFIX: Final = ".morelli"
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 MAX_BYTES: Final = 2 * 1024**3
 _KEY: Final = "morelli.bundle"
 
@@ -125,7 +125,8 @@ class Bundle:
             "training": attributor["training"],
             "calibration": {key: attributor["calibration"][key] for key in ("name", "reason", "nll")}
             | {"temperature": attributor["calibration"]["calibrator"]["temperature"]},
-            "conformal": {key: conformal[key] for key in ("method", "level", "threshold")},
+            "conformal": {key: conformal[key] for key in ("method", "class_conditional", "level", "threshold")},
+            "pooling": attributor["pooling"],
             "open_set_level": self.open_set_level,
             "references": document["references"]
             | {"images": len(self.references.image_ids), "prompts": len(self.references.prompt_hashes)},

@@ -2,7 +2,7 @@
 
 Everything here is fitted on **out-of-fold** logits and then applied to the logits of the final attributor, which saw
 more references than the models behind the out-of-fold logits. The final attributor is therefore a little better than
-what was calibrated, and its probabilities err on the cautious side.
+what was calibrated; :mod:`morelli.attributors.learning_curve` says by how much.
 
 Both calibrators model ``p(k | z) = softmax(z / T + b)_k`` with one temperature ``T`` and, for
 `BiasCorrectedTemperature`, one bias per class. Classes are weighted equally by default (``class_balanced=True``): how
@@ -21,6 +21,7 @@ Kish (1965), "Survey sampling" (effective sample size of weighted data).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, Self
@@ -34,15 +35,20 @@ from morelli.attributors._checks import FloatArray, IntArray, check_labels, chec
 from morelli.errors import NotEnoughDataError
 
 __all__ = [
+    "MOST_DOUBT",
     "BiasCorrectedTemperature",
+    "CalibrationProblem",
     "LogitCalibrator",
+    "SoftmaxCalibrator",
     "TemperatureCalibrator",
-    "calibrator_from_dict",
 ]
 
 # The inverse temperature is searched within these bounds, in units of 1 / (median range of a row of logits). At the
 # lower end every probability is within 0.1% of uniform; at the upper end classes are 1000 nats apart.
 _LOWEST, _HIGHEST = 1e-3, 1e3
+
+MOST_DOUBT = 0.5
+"""Largest share of doubt."""
 
 
 class LogitCalibrator(Protocol):
@@ -66,11 +72,11 @@ class LogitCalibrator(Protocol):
         ...
 
 
-class _SoftmaxCalibrator:
-    """What the two calibrators share: ``softmax(z / temperature + bias)``."""
+class SoftmaxCalibrator:
+    """What the calibrators share: ``softmax(z / temperature + bias)``."""
 
     name = ""
-    _fields: tuple[str, ...] = ("temperature", "n_classes", "at_bound", "n", "nll_before", "nll")
+    _fields: tuple[str, ...] = ("temperature", "doubt", "n_classes", "at_bound", "n", "nll_before", "nll")
 
     def __init__(self, *, class_balanced: bool = True, least_error: float | None = None) -> None:
         if least_error is not None and not 0 <= least_error < 0.5:
@@ -78,12 +84,13 @@ class _SoftmaxCalibrator:
         self.class_balanced = class_balanced
         self.least_error = least_error
         self.temperature = float("nan")
+        self.doubt = 0.0
         self.bias: FloatArray = np.zeros(0)
         self.n_classes = self.n = 0
         self.at_bound = False
         self.nll_before = self.nll = float("nan")
 
-    def _solve(self, problem: _Problem) -> tuple[float, FloatArray, bool]:
+    def _solve(self, problem: CalibrationProblem) -> tuple[float, FloatArray, bool]:
         raise NotImplementedError
 
     def fit(self, logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Self:
@@ -109,20 +116,43 @@ class _SoftmaxCalibrator:
         ValueError
             NaN or infinite logits, or shapes, labels or weights that do not fit.
         """
-        problem = _Problem.of(logits, y, weights, self.class_balanced, self.least_error)
+        problem = CalibrationProblem.of(logits, y, weights, self.class_balanced, self.least_error)
         beta, self.bias, self.at_bound = self._solve(problem)
         self.temperature = problem.scale / beta
         self.n, self.n_classes = problem.z.shape
         self.nll_before = problem.nll(problem.scale, np.zeros(self.n_classes))
-        self.nll = problem.nll(beta, self.bias)
+        self.nll = self._nll(problem, beta, self.bias)
         return self
+
+    def _nll(self, problem: CalibrationProblem, beta: float, bias: FloatArray) -> float:
+        return problem.nll(beta, bias)
+
+    def sharpened(self, factor: float) -> Self:
+        """Return a copy whose temperature is multiplied by `factor`; ValueError unless that is positive and finite."""
+        self._check_fitted()
+        if not (np.isfinite(factor) and factor > 0):
+            raise ValueError(f"a temperature cannot be multiplied by {factor}")
+        new = copy(self)
+        new.temperature = self.temperature * factor
+        return new
 
     def transform(self, logits: ArrayLike) -> FloatArray:
         """Return log-probabilities, shape (n, K); ValueError for NaN, infinite or wrongly shaped logits."""
+        return self.doubted(self.undoubted(logits))
+
+    def undoubted(self, logits: ArrayLike) -> FloatArray:
+        """Return log-probabilities before any share of doubt: what evidence adds up to; shape (n, K)."""
         self._check_fitted()
         z = check_logits(logits, self.n_classes)
         scores = (z - z.max(axis=1, keepdims=True)) / self.temperature + self.bias
         return np.asarray(log_softmax(scores, axis=1), dtype=np.float64)
+
+    def doubted(self, log_proba: ArrayLike) -> FloatArray:
+        """Return log-probabilities with their share of doubt, shape (..., K)."""
+        words = np.asarray(log_proba, dtype=np.float64)
+        if self.doubt == 0:
+            return words
+        return np.asarray(np.logaddexp(words + np.log1p(-self.doubt), np.log(self.doubt / words.shape[-1])))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fitted state as JSON-able values."""
@@ -138,6 +168,7 @@ class _SoftmaxCalibrator:
             setattr(new, field, state[field])
         new.bias = np.array(state["bias"], dtype=np.float64)
         sane = np.isfinite(new.temperature) and new.temperature > 0 and np.isfinite(new.bias).all()
+        sane = sane and 0 <= new.doubt <= MOST_DOUBT
         if not (sane and new.bias.shape == (new.n_classes,)):
             raise ValueError(f"the stored {cls.name} calibrator is damaged: temperature {new.temperature}")
         return new
@@ -147,7 +178,7 @@ class _SoftmaxCalibrator:
             raise ValueError("the calibrator is not fitted: call fit first")
 
 
-class TemperatureCalibrator(_SoftmaxCalibrator):
+class TemperatureCalibrator(SoftmaxCalibrator):
     r"""One temperature for all classes (Guo et al. 2017, section 4.2).
 
     ``p(k | z) = softmax(z / T)_k``. The weighted negative log-likelihood is convex in ``1 / T``; its derivative
@@ -188,12 +219,12 @@ class TemperatureCalibrator(_SoftmaxCalibrator):
 
     name = "temperature"
 
-    def _solve(self, problem: _Problem) -> tuple[float, FloatArray, bool]:
+    def _solve(self, problem: CalibrationProblem) -> tuple[float, FloatArray, bool]:
         beta, at_bound = problem.solve_temperature()
         return beta, np.zeros(problem.z.shape[1]), at_bound
 
 
-class BiasCorrectedTemperature(_SoftmaxCalibrator):
+class BiasCorrectedTemperature(SoftmaxCalibrator):
     r"""One temperature and one bias per class, the biases held by a ridge (Alexandari et al. 2020).
 
     ``p(k | z) = softmax(z / T + b)_k``, minimising the convex
@@ -221,7 +252,7 @@ class BiasCorrectedTemperature(_SoftmaxCalibrator):
     """
 
     name = "bias-corrected-temperature"
-    _fields = (*_SoftmaxCalibrator._fields, "ridge")
+    _fields = (*SoftmaxCalibrator._fields, "ridge")
 
     def __init__(self, *, ridge: float = 1.0, class_balanced: bool = True, least_error: float | None = None) -> None:
         super().__init__(class_balanced=class_balanced, least_error=least_error)
@@ -229,20 +260,12 @@ class BiasCorrectedTemperature(_SoftmaxCalibrator):
             raise ValueError(f"ridge must be positive and finite, not {ridge}")
         self.ridge = float(ridge)
 
-    def _solve(self, problem: _Problem) -> tuple[float, FloatArray, bool]:
+    def _solve(self, problem: CalibrationProblem) -> tuple[float, FloatArray, bool]:
         return problem.solve_biased(self.ridge)
 
 
-def calibrator_from_dict(state: Mapping[str, Any]) -> TemperatureCalibrator | BiasCorrectedTemperature:
-    """Rebuild either calibrator from its `to_dict`; ValueError if its name is not known."""
-    for cls in (TemperatureCalibrator, BiasCorrectedTemperature):
-        if state.get("name") == cls.name:
-            return cls.from_dict(state)
-    raise ValueError(f"unknown calibrator {state.get('name')!r}: this version of Morelli cannot read it")
-
-
 @dataclass(frozen=True)
-class _Problem:
+class CalibrationProblem:
     """The weighted likelihood on centred logits that were divided by `scale`, their median range.
 
     The loss is ``sum_i w_i logsumexp(beta z_i + b) - beta * pull - b @ mass``: the labels enter only through
@@ -262,6 +285,7 @@ class _Problem:
     def of(
         cls, logits: ArrayLike, y: ArrayLike, weights: ArrayLike | None, balanced: bool, least_error: float | None
     ) -> Self:
+        """Check and centre what a calibrator's `fit` was given."""
         z = check_logits(logits)
         k = z.shape[1]
         labels = check_labels(y, k, len(z))
@@ -296,6 +320,16 @@ class _Problem:
         e = np.exp(beta * (self.z - self.z.max(axis=1, keepdims=True)))
         share = self.weights * (1 - 1 / e.sum(axis=1))
         return float(share.sum() - share.max())
+
+    @property
+    def least_doubt(self) -> float:
+        """The share of doubt that alone makes an answer wrong with probability ``1 / (n + 2)``, at most `MOST_DOUBT`.
+
+        Laplace's rule of succession: if no answer out of n was wrong, the next one still is with that probability. Of a
+        share that is spread over all K classes, 1 / K falls on the right one.
+        """
+        k = self.z.shape[1]
+        return float(min(MOST_DOUBT, k / (k - 1) / (self.n_effective + 2)))
 
     @cached_property
     def highest(self) -> float:

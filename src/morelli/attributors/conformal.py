@@ -26,7 +26,7 @@ the probabilities (Vovk, Gammerman, Shafer 2005; Sadinle, Lei, Wasserman 2019). 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,11 +34,14 @@ from numpy.typing import ArrayLike, NDArray
 from morelli.attributors._checks import check_groups, check_labels
 from morelli.errors import NotEnoughDataError
 
-__all__ = ["SplitConformal", "aps_scores", "conformal_quantile", "lac_scores"]
+__all__ = ["METHODS", "SplitConformal", "aps_scores", "conformal_quantile", "lac_scores"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+METHODS: Final = ("lac", "aps")
+"""Ways to make prediction sets, see :class:`SplitConformal`."""
 
 
 def lac_scores(probs: ArrayLike) -> FloatArray:
@@ -143,14 +146,14 @@ class SplitConformal:
 
     def __init__(
         self,
-        method: Literal["lac", "aps"] = "lac",
+        method: str = "lac",
         level: float = 0.9,
         class_conditional: bool = False,
         *,
         allow_empty: bool = False,
         include_last: bool = False,
     ) -> None:
-        if method not in ("lac", "aps"):
+        if method not in METHODS:
             raise ValueError(f'method must be "lac" or "aps", not {method!r}')
         if include_last and method != "aps":
             raise ValueError('include_last only has a meaning with method="aps"')

@@ -8,17 +8,18 @@ by the experts for the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from morelli.attributors._folding import deal_references
-from morelli.attributors.calibration import TemperatureCalibrator
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.discriminant import CLIP, Discriminant, fit_discriminant
+from morelli.attributors.doubt import DoubtedTemperature
 from morelli.attributors.open_set import OpenSetModel
 from morelli.attributors.strangeness import max_probability_score
 
@@ -26,7 +27,7 @@ __all__ = ["UNFAMILIAR_LEVEL", "Gate", "UnfamiliarPool", "ViewSpace"]
 
 Float = NDArray[np.float64]
 
-UNFAMILIAR_LEVEL = 0.05
+UNFAMILIAR_LEVEL = 0.1
 """Share of images in a known view that the gate takes for unfamiliar."""
 
 MOST_ROWS = 480
@@ -37,6 +38,12 @@ DIRECTIONS = 60
 
 N_FOLDS = 10
 """Folds in which typical energies are found: with few, directions are fewer and everything new looks familiar."""
+
+LEAST_WORD = -50.0
+"""An expert's log-probability for a candidate counts as no less: one that rules out the truth must not decide alone."""
+
+TRUST_RIDGE = 0.01
+"""Penalty on squared trust: without evidence, experts are trusted alike."""
 
 SHARPNESS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 """How much the pool listens to the gate: 0 hears all experts alike, 1 believes the gate's probabilities."""
@@ -219,80 +226,115 @@ class ViewSpace:
 
 
 class UnfamiliarPool:
-    """Experts pooled log-linearly, with a temperature, a conformal threshold and open-set scores of its own.
+    """Experts pooled log-linearly, with a calibration, a conformal threshold and open-set scores of its own.
 
     Parameters
     ----------
     sharpness : float
         Of the gate's word in the pool, one of :data:`SHARPNESS`.
-    temperature : TemperatureCalibrator
+    trust : ndarray, shape (experts,)
+        What each expert has besides the gate's word, as the logarithm of its share.
+    asks : ndarray of bool, shape (experts,)
+        Which experts have a share at all.
+    calibrator : DoubtedTemperature
     conformal : SplitConformal
     open_set : OpenSetModel
     """
 
     def __init__(
-        self, sharpness: float, temperature: TemperatureCalibrator, conformal: SplitConformal, open_set: OpenSetModel
+        self,
+        sharpness: float,
+        trust: Float,
+        asks: NDArray[np.bool_],
+        calibrator: DoubtedTemperature,
+        conformal: SplitConformal,
+        open_set: OpenSetModel,
     ) -> None:
         self.sharpness = sharpness
-        self.temperature = temperature
+        self.trust = trust
+        self.asks = asks
+        self.calibrator = calibrator
         self.conformal = conformal
         self.open_set = open_set
 
     @classmethod
     def fit(
         cls,
-        log_proba: Sequence[Float],
-        gate: Sequence[Float],
-        codes: Sequence[NDArray[np.integer]],
+        log_proba: Float,
+        heard: Float,
+        asked: NDArray[np.bool_],
+        y: NDArray[np.integer],
+        conditions: NDArray[np.integer],
         level: float,
+        set_method: str = "lac",
+        set_per_class: bool = False,
     ) -> UnfamiliarPool:
-        """Learn from every view as judged by the experts for the other views.
+        """Learn from images of every condition as judged by the experts for the others.
 
         Parameters
         ----------
-        log_proba : sequence of ndarray, each of shape (n_v, others, K)
-            For each view the calibrated out-of-fold log-probabilities of its rows by the other experts.
-        gate : sequence of ndarray, each of shape (n_v, others)
-            The gate's log-likelihoods of those other views.
-        codes : sequence of ndarray of int, each of shape (n_v,)
+        log_proba : ndarray, shape (n, experts, K)
+            Calibrated out-of-fold log-probabilities; those of an expert that is not asked do not matter.
+        heard : ndarray, shape (n, experts)
+            The gate's log-likelihoods.
+        asked : ndarray of bool, shape (n, experts)
+            False for the expert that knows the condition of an image.
+        y : ndarray of int, shape (n,)
             True classes.
+        conditions : ndarray of int, shape (n,)
+            All conditions count alike, however many images there are of each.
         level : float
             Coverage of the conformal sets.
+        set_method, set_per_class : str and bool
+            How they are made, see :class:`~morelli.attributors.conformal.SplitConformal`.
         """
-        y = np.concatenate(list(codes))
+        words = np.where(asked[:, :, None], np.maximum(log_proba, LEAST_WORD), 0.0)
+        weights = 1.0 / np.bincount(conditions)[conditions]
+        weights /= weights.sum()
         tried = []
         for sharpness in SHARPNESS:
-            pairs = zip(log_proba, gate, strict=True)
-            pooled = np.concatenate([pool(words, sharpness * heard) for words, heard in pairs])
-            calibrator = TemperatureCalibrator().fit(pooled, y)
-            known = calibrator.transform(pooled)
-            tried.append((-float(known[np.arange(len(y)), y].mean()), sharpness, calibrator, known))
-        _, sharpness, calibrator, known = min(tried, key=lambda one: one[:2])
-        conformal = SplitConformal(level=level).fit(np.exp(known), y)
-        return cls(sharpness, calibrator, conformal, OpenSetModel().fit(max_probability_score(known)))
+            loss, trust = _fit_trust(words, np.where(asked, sharpness * heard, -np.inf), y, weights)
+            tried.append((loss, sharpness, trust))
+        _, sharpness, trust = min(tried, key=lambda one: one[:2])
+        pooled = pool(words, np.where(asked, sharpness * heard + trust, -np.inf))
+        calibrator = DoubtedTemperature().fit(pooled, y, weights)
+        known = calibrator.transform(pooled)
+        conformal = SplitConformal(set_method, level, set_per_class).fit(np.exp(known), y)
+        asks = np.asarray(asked.any(axis=0))
+        return cls(sharpness, trust, asks, calibrator, conformal, OpenSetModel().fit(max_probability_score(known)))
 
     def shares(self, gate: Float) -> Float:
-        """Return how much each expert counts, divided by the temperature, shape (n, views)."""
-        return np.asarray(softmax(self.sharpness * gate, axis=1) / self.temperature.temperature)
+        """Return how much each expert counts, divided by the temperature, shape (n, experts)."""
+        heard = np.where(self.asks, self.sharpness * gate + self.trust, -np.inf)
+        return np.asarray(softmax(heard, axis=1) / self.calibrator.temperature)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as JSON-able values."""
         return {
             "sharpness": self.sharpness,
-            "temperature": self.temperature.to_dict(),
+            "trust": self.trust.tolist(),
+            "asks": self.asks.tolist(),
+            "calibrator": self.calibrator.to_dict(),
             "conformal": self.conformal.to_dict(),
             "open_set": self.open_set.to_dict(),
         }
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> UnfamiliarPool:
+    def from_dict(cls, state: Mapping[str, Any], n_experts: int) -> UnfamiliarPool:
         """Rebuild from :meth:`to_dict`; ValueError where a number makes no sense."""
-        sharpness = float(state["sharpness"])
+        sharpness, trust = float(state["sharpness"]), np.array(state["trust"], dtype=np.float64)
         if not 0 <= sharpness <= 1:
             raise ValueError(f"sharpness is {sharpness}, not a number from 0 to 1")
+        if trust.shape != (n_experts,) or not np.isfinite(trust).all():
+            raise ValueError(f"trust is {trust}, not a number for each of {n_experts} experts")
+        asks = np.array(state["asks"], dtype=np.bool_)
+        if asks.shape != (n_experts,) or not asks.any():
+            raise ValueError(f"asks is {asks}, which does not say of each of {n_experts} experts if it has a share")
         return cls(
             sharpness,
-            TemperatureCalibrator.from_dict(state["temperature"]),
+            trust,
+            asks,
+            DoubtedTemperature.from_dict(state["calibrator"]),
             SplitConformal.from_dict(state["conformal"]),
             OpenSetModel.from_dict(state["open_set"]),
         )
@@ -305,7 +347,27 @@ _SPACE_PARTS = ("centre", "scale", "basis", "typical", "spread")
 def pool(log_proba: Float, heard: Float) -> Float:
     """Return the log-linear pool of experts: `log_proba` is (n, experts, K), `heard` (n, experts) logits of shares."""
     shares = softmax(heard, axis=1)
-    return np.asarray(log_softmax(np.einsum("ne,nek->nk", shares, np.maximum(log_proba, -50.0)), axis=1))
+    return np.asarray(log_softmax(np.einsum("ne,nek->nk", shares, log_proba), axis=1))
+
+
+def _fit_trust(words: Float, heard: Float, y: NDArray[np.integer], weights: Float) -> tuple[float, Float]:
+    """Return the least penalised loss at one sharpness, and the trust there; a temperature is fitted besides."""
+    rows, n_experts = np.arange(len(y)), words.shape[1]
+
+    def loss(theta: Float) -> tuple[float, Float]:
+        trust, scale = theta[:-1], float(np.exp(-theta[-1]))
+        shares = softmax(heard + trust, axis=1)
+        fused = np.einsum("ne,nek->nk", shares, words)
+        log_p = log_softmax(scale * fused, axis=1)
+        value = -weights @ log_p[rows, y] + 0.5 * TRUST_RIDGE * float(trust @ trust)
+        # How the loss changes with an expert's word: what it says of the truth against what it says on average.
+        said = scale * (words[rows, :, y] - np.einsum("nk,nek->ne", np.exp(log_p), words))
+        total = np.einsum("ne,ne->n", shares, said)
+        in_trust = -weights @ (shares * (said - total[:, None])) + TRUST_RIDGE * trust
+        return float(value), np.append(in_trust, weights @ total)
+
+    best = minimize(loss, np.zeros(n_experts + 1), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    return float(best.fun), np.asarray(best.x[:-1])
 
 
 def _thinned(codes: NDArray[np.integer], seed: int) -> NDArray[np.intp]:

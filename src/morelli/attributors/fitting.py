@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.bundle import Bundle, References
+from morelli.attributors.conformal import METHODS
 from morelli.attributors.view_trained import ViewTrainedAttributor
 from morelli.catalog import Catalog, group_catalog
 from morelli.encoders import Encoder, FeatureCache, Features, default_encoder, extract, join_encoders
@@ -29,6 +30,9 @@ __all__ = [
 
 OPEN_SET_LEVEL = 0.05
 
+JOURNEYS = 4
+"""Random journeys of each image and kind in `DEGRADED_VIEWS`."""
+
 DEGRADED_VIEWS = (
     "none",
     "jpeg:85",
@@ -36,11 +40,12 @@ DEGRADED_VIEWS = (
     "webp:80",
     "scale:0.75|jpeg:90",
     "scale:0.5|jpeg:85",
-    "scale:0.5|webp:80",
-    "crop:0.6|jpeg:90",
-    "blur:1|jpeg:85",
+    *(f"{kind}:{number}" for kind in ("resaved", "shrunk") for number in range(1, JOURNEYS + 1)),
 )
-"""What happens to images on their way through the web, as views to fit on; the untouched image is home."""
+"""What happens to images on their way through the web, as views to fit on; the untouched image is home.
+
+The first six are common and worth an expert each; random journeys teach what survives where nobody knows the journey.
+"""
 
 ONE_VIEW_NOTE = (
     "The references were seen as they are, in no other view: "
@@ -61,6 +66,8 @@ def fit_bundle(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     level: float = 0.9,
+    set_method: str = "lac",
+    set_per_class: bool = False,
     open_set_level: float = OPEN_SET_LEVEL,
     seed: int = 0,
 ) -> Bundle:
@@ -85,6 +92,11 @@ def fit_bundle(
         As for :func:`morelli.encoders.extract`.
     level : float, default 0.9
         Coverage of the conformal sets.
+    set_method : {"lac", "aps"}, default "lac"
+        How they are made: the smallest sets on average, or sets that grow where an image is hard; see
+        :class:`~morelli.attributors.conformal.SplitConformal`.
+    set_per_class : bool, default False
+        Whether they hold the coverage for each candidate by itself, as far as its references suffice.
     open_set_level : float, default 0.05
         Images with a lower open-set p-value are called unknown; about this share of the candidates' own images is too.
     seed : int, default 0
@@ -96,10 +108,12 @@ def fit_bundle(
     Raises
     ------
     MorelliError
-        An encoder is unknown, or what it needs is not there.
+        An encoder or a set method is unknown, or what an encoder needs is not there.
     NotEnoughDataError
         No readable reference, one class, or a class with too few images.
     """
+    if set_method not in METHODS:  # before the images are measured
+        raise MorelliError(f"Prediction sets are made by {' or '.join(METHODS)}, not by {set_method!r}.")
     measuring = join_encoders(default_encoder() if encoder is None else encoder)
     labelled = catalog.filter(catalog.codes(label)[0] >= 0)
     if not len(labelled):
@@ -113,7 +127,9 @@ def fit_bundle(
         raise NotEnoughDataError(f"None of the {len(catalog)} references can be used. The first error: {errors[0]}")
     references = labelled.filter(ok)
     tables = [features.take(ok) for features in tables]
-    attributor, notes = fit_attributor(references, tables, label=label, level=level, seed=seed)
+    attributor, notes = fit_attributor(
+        references, tables, label=label, level=level, set_method=set_method, set_per_class=set_per_class, seed=seed
+    )
     lineages, lineage_notes = lineages_of(references, label, [str(c) for c in attributor.classes_])
     failed = len(catalog) - len(references)
     if failed:
@@ -125,6 +141,9 @@ def fit_bundle(
         )
     if not attributor.conformal_.informative:
         notes.append(f"There are too few references for sets at level {level:g}: they hold all candidates.")
+    elif attributor.conformal_.fallback_classes:
+        few = ", ".join(str(attributor.classes_[k]) for k in attributor.conformal_.fallback_classes)
+        notes.append(f"There are too few references for sets at level {level:g} of their own: {few}.")
     if [features.view for features in tables] == ["none"]:
         notes.append(ONE_VIEW_NOTE)
     return Bundle(
@@ -183,6 +202,8 @@ def fit_attributor(
     *,
     label: str = "model",
     level: float = 0.9,
+    set_method: str = "lac",
+    set_per_class: bool = False,
     seed: int = 0,
 ) -> tuple[ViewTrainedAttributor, list[str]]:
     """Fit the default attributor to measured references, grouped by prompt and near-duplicates.
@@ -195,6 +216,8 @@ def fit_attributor(
     label : str, default "model"
     level : float, default 0.9
         Coverage of the conformal sets.
+    set_method, set_per_class : str and bool
+        As for :func:`fit_bundle`.
     seed : int, default 0
 
     Returns
@@ -205,13 +228,16 @@ def fit_attributor(
     """
     groups = group_catalog(references)
     # With no prompt known at all, groups are near-duplicate clusters: worth keeping together, but no proof of anything.
-    attributor = ViewTrainedAttributor(dict(tables[0].blocks), level=level, random_state=seed)
+    attributor = ViewTrainedAttributor(
+        dict(tables[0].blocks), level=level, set_method=set_method, set_per_class=set_per_class, random_state=seed
+    )
     n = len(references)
+    conditions = [parse_view(features.view).condition for features in tables]
     attributor.fit(
         np.concatenate([features.X for features in tables]),
         np.tile(references.text(label).astype(str), len(tables)),
         np.tile(groups.ids, len(tables)),
-        views=np.repeat(np.array([features.view for features in tables], dtype=object), n),
+        views=np.repeat(np.array(conditions, dtype=object), n),
         images=np.tile(np.arange(n), len(tables)),
         within=np.concatenate([features.within for features in tables]),
         n_contrasts=np.concatenate([features.n_contrasts for features in tables]),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -17,12 +17,14 @@ from threadpoolctl import threadpool_limits
 from morelli.attributors._folding import check_classes, check_group_ids, deal_references
 from morelli.attributors._judging import Judged, Spread, judge
 from morelli.attributors.answers import Answers, Training
-from morelli.attributors.calibration import TemperatureCalibrator
+from morelli.attributors.calibration import SoftmaxCalibrator, TemperatureCalibrator
 from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.discriminant import Discriminant, fit_discriminant
 from morelli.attributors.fusion import fit_fusion_weights
+from morelli.attributors.learning_curve import sharpening
 from morelli.attributors.open_set import OpenSetModel
+from morelli.attributors.pooling import SetPooling, learn_pooling
 from morelli.attributors.rejection import Rejector, Sighting, fit_rejector, see
 
 __all__ = ["FusedAttributor"]
@@ -54,6 +56,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Most folds for the out-of-fold predictions; at least 2.
     level : float, default 0.9
         Coverage that the conformal sets are made for.
+    set_method, set_per_class : str, default "lac", and bool, default False
+        How they are made, see :class:`~morelli.attributors.conformal.SplitConformal`.
     random_state : int, default 0
         Deals groups to folds.
 
@@ -68,6 +72,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     discriminants_ : dict of str to Discriminant
     calibration_ : CalibratorChoice
     conformal_ : SplitConformal
+    pooling_ : SetPooling or None
+        How answers for images of one model go together; None where no class has images of two groups.
     temperatures_ : dict of str to float
         What makes a family's log-likelihoods probabilities of its own.
     rejector_ : Rejector
@@ -100,6 +106,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         within_share: float = 0.3,
         n_folds: int = 10,
         level: float = 0.9,
+        set_method: str = "lac",
+        set_per_class: bool = False,
         random_state: int = 0,
     ) -> None:
         self.blocks = blocks
@@ -107,6 +115,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.within_share = within_share
         self.n_folds = n_folds
         self.level = level
+        self.set_method = set_method
+        self.set_per_class = set_per_class
         self.random_state = random_state
 
     def fit(
@@ -117,6 +127,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         within: NDArray[np.floating] | None = None,
         n_contrasts: NDArray[np.integer] | None = None,
+        images: ArrayLike | None = None,
         twins: tuple[NDArray[np.floating], NDArray[np.integer]] | None = None,
     ) -> FusedAttributor:
         """Fit to references.
@@ -134,6 +145,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Spread within each image, see :class:`morelli.encoders.Encoded`.
         n_contrasts : ndarray of int, shape (n,), optional
             How many rows of `within` are real; by default all.
+        images : array-like, shape (n,), optional
+            Image that each row shows, where an image has several; they are held out together.
         twins : tuple of ndarray of float, shape (m, d), and ndarray of int, shape (m,), optional
             Other pictures of some of these images (in another view, say), and the row of `X` that each belongs to. They
             are judged as their rows are, by what has not seen them, and nothing is learned from them.
@@ -143,16 +156,20 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         NotEnoughDataError
             Fewer than two classes, or a class with fewer than three images.
         ValueError
-            NaN or infinity in `X`, or shapes that do not fit.
+            NaN or infinity in `X`, shapes that do not fit, or a setting that makes no sense.
         """
+        sets = SplitConformal(self.set_method, self.level, self.set_per_class)
         values, labels = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=1)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
-        check_classes(self.classes_, codes, MIN_IMAGES)
+        ids = check_group_ids(np.arange(len(codes)) if images is None else images, len(codes))
+        first = np.unique(ids, return_index=True)[1]
+        check_classes(self.classes_, codes[first], MIN_IMAGES)
         blocks = self.named_blocks(values.shape[1])
         spread = Spread(within, n_contrasts, values.shape)
         own_groups = check_group_ids(groups, len(codes))
-        fold, notes = deal_references(codes, own_groups, self.classes_, self.n_folds, self.random_state)
+        prompts = ids if own_groups is None else own_groups  # no row of an image helps to judge another one
+        fold, notes = deal_references(codes, own_groups, self.classes_, self.n_folds, self.random_state, ids)
 
         held_out, judged_twins = self._out_of_fold(values, codes, spread, blocks, fold, twins)
 
@@ -163,24 +180,32 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
             weights = fit_fusion_weights(held_out.log_likelihood, codes)
-            self.calibration_ = choose_calibrator(held_out.fuse(weights), codes, own_groups, self.random_state)
+            chosen = choose_calibrator(held_out.fuse(weights), codes, prompts, self.random_state)
             temperatures = [TemperatureCalibrator().fit(words, codes).temperature for words in held_out.log_likelihood]
-            log_proba = self._cross_fit(held_out, codes, fold)
+            log_proba = self._cross_fit(held_out, codes, fold, type(chosen.calibrator))
             self.rejector_, known = fit_rejector(
                 held_out.sighting, codes, fold, look, list(blocks), random_state=self.random_state
             )
             if judged_twins is not None:
-                self.twins_log_proba_ = self.calibration_.calibrator.transform(judged_twins.fuse(weights))
+                self.twins_log_proba_ = chosen.calibrator.transform(judged_twins.fuse(weights))
+
+            def anew(coarse: NDArray[np.int64]) -> Float:
+                return self._out_of_fold(values, codes, spread, blocks, coarse, None)[0].fuse(weights)
+
+            self.calibration_ = chosen.sharpened(
+                sharpening(held_out.fuse(weights), codes, own_groups, fold, chosen.calibrator.doubt, anew, ids)
+            )
         self.weights_ = dict(zip(blocks, weights.tolist(), strict=True))
         self.temperatures_ = dict(zip(blocks, temperatures, strict=True))
         # Thresholds treat images, not prompts, as exchangeable: a dozen prompts could never support a p-value below
         # 1/13. Prompts that differ more than the references' do widen the errors beyond the nominal ones.
-        self.conformal_ = SplitConformal(level=self.level).fit(np.exp(log_proba), codes)
+        self.conformal_ = sets.fit(np.exp(log_proba), codes)
+        self.pooling_ = learn_pooling(np.exp(log_proba), codes, prompts, self.random_state)
         self.open_set_ = OpenSetModel().fit(known)
         self.outlying_ = OpenSetModel().fit(held_out.outlyingness.mean(axis=0))
         self.training_ = Training(
-            n_images={str(name): int(n) for name, n in zip(self.classes_, np.bincount(codes), strict=True)},
-            n_groups=len(codes) if own_groups is None else int(own_groups.max()) + 1,
+            n_images={str(name): int(n) for name, n in zip(self.classes_, np.bincount(codes[first]), strict=True)},
+            n_groups=len(first) if own_groups is None else int(own_groups.max()) + 1,
             n_folds=int(fold.max()) + 1,
             accuracy=float((log_proba.argmax(axis=1) == codes).mean()),
             log_loss=float(-log_proba[np.arange(len(codes)), codes].mean()),
@@ -200,18 +225,22 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: ArrayLike) -> Float:
         """Return calibrated probabilities among the candidates, shape (n, K)."""
-        return np.exp(self._judge(X)[1])
+        return np.asarray(np.exp(self._calibrated(self._judge(X))[1]))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable candidate of each row, whatever the doubt; shape (n,)."""
-        log_proba = self._judge(X)[1]
-        return np.asarray(self.classes_[log_proba.argmax(axis=1)])
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
     def answer(self, X: ArrayLike) -> Answers:
         """Return probabilities, conformal sets, open-set p-values and evidence for `X`, shape (n, d)."""
-        judged, log_proba = self._judge(X)
+        judged = self._judge(X)
+        undoubted, log_proba = self._calibrated(judged)
         proba = np.exp(log_proba)
         weights = np.array(list(self.weights_.values()))
+        # The thresholds of the sets were found at the temperature of out-of-fold answers. A lower one makes the sets
+        # smaller, and they cover the truth only if the discriminants did become that much better.
+        as_learned = self.calibration_.sharpened(1 / self.calibration_.sharpening).calibrator
         # A temperature divides every family's word alike, so that evidence stays additive on the scale of the answer.
         scale = 1 / self.calibration_.calibrator.temperature
         words = scale * weights[:, None, None] * judged.log_likelihood
@@ -220,7 +249,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         outlying = self.outlying_.p_values(judged.outlyingness.mean(axis=0))
         return Answers(
             proba=proba,
-            prediction_set=self.conformal_.predict_set(proba),
+            undoubted=undoubted,
+            prediction_set=self.conformal_.predict_set(np.exp(as_learned.transform(judged.fuse(weights)))),
             # Bonferroni with unequal shares: the smaller of two p-values stays one.
             open_set_p=np.minimum(1, np.minimum(unlike / (1 - OUTLYING_SHARE), outlying / OUTLYING_SHARE)),
             evidence=dict(zip(self.weights_, words, strict=True)),
@@ -235,8 +265,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Nothing is fitted anew: what is asked is how much of *these* answers hangs on the family.
         """
-        with np.errstate(divide="ignore"):
-            return np.asarray(softmax(np.log(answers.proba) - answers.evidence[family], axis=1))
+        left = log_softmax(answers.undoubted - answers.evidence[family], axis=1)
+        return np.asarray(np.exp(self.calibration_.calibrator.doubted(left)))
 
     def to_parts(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Return the fitted state as named arrays and JSON-able values, for storage without pickle."""
@@ -258,6 +288,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "weights": self.weights_,
             "calibration": self.calibration_.to_dict(),
             "conformal": self.conformal_.to_dict(),
+            "pooling": None if self.pooling_ is None else self.pooling_.to_dict(),
             "rejector": rejector,
             "open_set": self.open_set_.to_dict(),
             "outlying": self.outlying_.to_dict(),
@@ -288,6 +319,7 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("a family has a negative weight")
         new.calibration_ = CalibratorChoice.from_dict(values["calibration"])
         new.conformal_ = SplitConformal.from_dict(values["conformal"])
+        new.pooling_ = None if values["pooling"] is None else SetPooling.from_dict(values["pooling"])
         own = {name.removeprefix("rejector."): array for name, array in arrays.items() if name.startswith("rejector.")}
         new.rejector_ = Rejector.from_parts(own, values["rejector"])
         new.open_set_ = OpenSetModel.from_dict(values["open_set"])
@@ -306,12 +338,16 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         new.answer(np.zeros((1, new.n_features_in_)))
         return new
 
-    def _judge(self, X: ArrayLike) -> tuple[Judged, Float]:
+    def _judge(self, X: ArrayLike) -> Judged:
         check_is_fitted(self)
         values = validate_data(self, X, dtype=np.float64, reset=False)
-        judged = judge(self.discriminants_, self.named_blocks(values.shape[1]), values)
-        fused = judged.fuse(np.array(list(self.weights_.values())))
-        return judged, self.calibration_.calibrator.transform(fused)
+        return judge(self.discriminants_, self.named_blocks(values.shape[1]), values)
+
+    def _calibrated(self, judged: Judged) -> tuple[Float, Float]:
+        """Return log-probabilities before and with the share of doubt, shape (n, K)."""
+        calibrator = self.calibration_.calibrator
+        undoubted = calibrator.undoubted(judged.fuse(np.array(list(self.weights_.values()))))
+        return undoubted, calibrator.doubted(undoubted)
 
     def named_blocks(self, n_features: int) -> dict[str, slice]:
         """Return the columns of each family in `n_features`, after checking `blocks`."""
@@ -328,7 +364,9 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("blocks names no family; leave it out to take all columns as one")
         return named
 
-    def _cross_fit(self, held_out: Judged, codes: NDArray[np.integer], fold: NDArray[np.int64]) -> Float:
+    def _cross_fit(
+        self, held_out: Judged, codes: NDArray[np.integer], fold: NDArray[np.int64], kind: type[SoftmaxCalibrator]
+    ) -> Float:
         """Fuse and calibrate every fold with weights and calibration of the other folds.
 
         Conformal thresholds must not come from predictions that the weights were fitted to: with few references that
@@ -340,7 +378,6 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Log-probabilities.
         """
         log_proba = np.empty(held_out.log_likelihood.shape[1:])
-        kind = type(self.calibration_.calibrator)
         for name in range(int(fold.max()) + 1):
             rows, others = fold == name, fold != name
             weights = fit_fusion_weights(held_out.log_likelihood[:, others], codes[others])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import softmax
+from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -137,9 +137,12 @@ class OutOfFold(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_log_proba(self, X: ArrayLike) -> Float:
         """Return the logarithms of the calibrated probabilities, shape (n, K)."""
+        return self.calibration_.calibrator.doubted(self._undoubted(X))
+
+    def _undoubted(self, X: ArrayLike) -> Float:
         check_is_fitted(self)
         values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self.calibration_.calibrator.transform(self._logits(self.estimator_, values))
+        return self.calibration_.calibrator.undoubted(self._logits(self.estimator_, values))
 
     def predict_proba(self, X: ArrayLike) -> Float:
         """Return calibrated probabilities among the candidates, shape (n, K)."""
@@ -151,20 +154,22 @@ class OutOfFold(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def answer(self, X: ArrayLike) -> Answers:
         """Return probabilities, conformal sets, open-set p-values and the evidence of the whole, for (n, d)."""
-        log_proba = self.predict_log_proba(X)
+        undoubted = self._undoubted(X)
+        log_proba = self.calibration_.calibrator.doubted(undoubted)
         proba = np.exp(log_proba)
         return Answers(
             proba=proba,
+            undoubted=undoubted,
             prediction_set=self.conformal_.predict_set(proba),
             open_set_p=self.open_set_.p_values(max_probability_score(log_proba)),
-            evidence={WHOLE: log_proba - log_proba.mean(axis=1, keepdims=True)},
+            evidence={WHOLE: undoubted - undoubted.mean(axis=1, keepdims=True)},
             family_proba={WHOLE: proba},
         )
 
     def without(self, answers: Answers, family: str) -> Float:
         """Return what remains without the evidence of `family`, shape (n, K): without the whole, 1 / K each."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(softmax(np.log(answers.proba) - answers.evidence[family], axis=1))
+        left = log_softmax(answers.undoubted - answers.evidence[family], axis=1)
+        return np.asarray(np.exp(self.calibration_.calibrator.doubted(left)))
 
     def _fitted(
         self, X: NDArray[Any], codes: NDArray[np.integer], groups: NDArray[np.int64] | None, rows: NDArray[np.bool_]

@@ -22,6 +22,7 @@ from morelli.attributors.calibrator_choice import CalibratorChoice
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.familiarity import Gate, UnfamiliarPool
 from morelli.attributors.fused import FusedAttributor
+from morelli.attributors.pooling import SetPooling
 from morelli.attributors.strangeness import max_probability_score
 
 __all__ = ["UNFAMILIAR", "ViewTrainedAttributor"]
@@ -37,7 +38,7 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     Parameters
     ----------
-    blocks, shrinkage, within_share, n_folds, level, random_state
+    blocks, shrinkage, within_share, n_folds, level, set_method, set_per_class, random_state
         As for :class:`~morelli.attributors.FusedAttributor`, for every expert.
 
     Attributes
@@ -72,6 +73,8 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         within_share: float = 0.3,
         n_folds: int = 10,
         level: float = 0.9,
+        set_method: str = "lac",
+        set_per_class: bool = False,
         random_state: int = 0,
     ) -> None:
         self.blocks = blocks
@@ -79,6 +82,8 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         self.within_share = within_share
         self.n_folds = n_folds
         self.level = level
+        self.set_method = set_method
+        self.set_per_class = set_per_class
         self.random_state = random_state
 
     def fit(
@@ -126,6 +131,7 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
                 None if groups is None else np.asarray(groups)[rows],
                 within=None if within is None else within[rows],
                 n_contrasts=None if n_contrasts is None else n_contrasts[rows],
+                images=None if ids is None else ids[rows],
                 twins=None if ids is None or len(order) == 1 else _twins(values, ids, rows),
             )
             if not np.array_equal(self.experts_[view].classes_, self.experts_[order[0]].classes_):
@@ -143,21 +149,32 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def _fit_pool(self, X: Float, y: NDArray[np.integer], views: NDArray[np.integer], ids: NDArray[np.integer]) -> None:
         """Learn what the experts for the other views are worth, view by view."""
-        words = np.full((len(y), len(self.experts_), len(self.classes_)), np.nan)
+        n_views = len(self.experts_)
+        words = np.full((len(y), n_views, len(self.classes_)), np.nan)
         for number, expert in enumerate(self.experts_.values()):
             _, rows = _others(ids, np.flatnonzero(views == number))
             words[rows, number] = expert.twins_log_proba_
             del expert.twins_log_proba_
-        heard = self.gate_.log_likelihood(X)
-        judged, gate, codes = [], [], []
-        for number in range(len(self.experts_)):
-            others = np.delete(np.arange(len(self.experts_)), number)
-            rows = np.flatnonzero((views == number) & np.isfinite(words[:, others, 0]).all(axis=1))
-            judged.append(words[np.ix_(rows, others)])
-            gate.append(heard[np.ix_(rows, others)])
-            codes.append(y[rows])
-        if all(len(known) for known in codes):
-            self.pool_ = UnfamiliarPool.fit(judged, gate, codes, self.level)
+        # A view with several pictures of an image is a random one: it covers many conditions, and its expert is asked
+        # about those that nobody has seen. Without one, all the others have to do.
+        shown = np.bincount(views, minlength=n_views)
+        random = np.array([shown[view] > len(np.unique(ids[views == view])) for view in range(n_views)])
+        fixed = np.flatnonzero(~random) if random.any() and not random.all() else np.arange(n_views)
+        asked = np.arange(n_views) != views[:, None]
+        if len(fixed) < n_views:
+            asked &= random
+        rows = np.flatnonzero(np.isin(views, fixed) & (np.isfinite(words[:, :, 0]) | ~asked).all(axis=1))
+        if len(np.unique(views[rows])) == len(fixed):
+            self.pool_ = UnfamiliarPool.fit(
+                words[rows],
+                self.gate_.log_likelihood(X[rows]),
+                asked[rows],
+                y[rows],
+                views[rows],
+                self.level,
+                self.set_method,
+                self.set_per_class,
+            )
 
     @property
     def home(self) -> FusedAttributor:
@@ -187,6 +204,11 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     def conformal_(self) -> SplitConformal:
         """Of the first view."""
         return self.home.conformal_
+
+    @property
+    def pooling_(self) -> SetPooling | None:
+        """How answers for images of one model go together, as learned in the first view; for images in any."""
+        return self.home.pooling_
 
     @property
     def smallest_p(self) -> float:
@@ -236,6 +258,7 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
         return Answers(
             proba=joined([part.proba for part in parts]),
+            undoubted=joined([part.undoubted for part in parts]),
             prediction_set=joined([part.prediction_set for part in parts]),
             open_set_p=joined([part.open_set_p for part in parts]),
             evidence={name: joined([part.evidence[name] for part in parts]) for name in self.weights_},
@@ -251,10 +274,12 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         def mixed(words: list[Float]) -> Float:
             return np.asarray(np.einsum("ne,enk->nk", shares, np.stack(words)))
 
-        log_proba = log_softmax(mixed([np.log(np.maximum(one.proba, 1e-20)) for one in answers]), axis=1)
+        undoubted = log_softmax(mixed([np.log(np.maximum(one.proba, 1e-20)) for one in answers]), axis=1)
+        log_proba = self.pool_.calibrator.doubted(undoubted)
         proba = np.exp(log_proba)
         return Answers(
             proba=proba,
+            undoubted=undoubted,
             prediction_set=self.pool_.conformal.predict_set(proba),
             open_set_p=self.pool_.open_set.p_values(max_probability_score(log_proba)),
             evidence={name: mixed([one.evidence[name] for one in answers]) for name in self.weights_},
@@ -309,7 +334,7 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             own = {name.removeprefix("gate."): array for name, array in arrays.items() if name.startswith("gate.")}
             new.gate_ = Gate.from_parts(own, values["gate"], new.home.named_blocks(n), n, len(new.experts_))
             if values["pool"] is not None:
-                new.pool_ = UnfamiliarPool.from_dict(values["pool"])
+                new.pool_ = UnfamiliarPool.from_dict(values["pool"], len(new.experts_))
         new.answer(np.zeros((1, new.n_features_in_)))
         return new
 

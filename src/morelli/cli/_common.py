@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 __all__ = [
     "BundleArgument",
     "CacheOption",
+    "FoldsOption",
+    "ImagesArgument",
+    "LabelOption",
     "NoCacheOption",
+    "SplitOption",
     "WorkersOption",
     "check_output",
     "open_cache",
@@ -30,6 +34,17 @@ __all__ = [
 ]
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle made by morelli fit.")]
+ImagesArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CATALOG", help="Labelled images: a catalog, a folder per model, or a table with a path column."
+    ),
+]
+LabelOption = Annotated[
+    str, typer.Option("--label", metavar="COLUMN", help="Column to tell: model, version, language ...")
+]
+SplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")]
+FoldsOption = Annotated[int, typer.Option("--folds", min=2, metavar="N", help="Folds of whole prompts.")]
 WorkersOption = Annotated[
     int | None,
     typer.Option(

@@ -9,7 +9,11 @@ import typer
 
 from morelli.cli._common import (
     CacheOption,
+    FoldsOption,
+    ImagesArgument,
+    LabelOption,
     NoCacheOption,
+    SplitOption,
     WorkersOption,
     check_output,
     open_cache,
@@ -21,12 +25,7 @@ __all__ = ["attributors", "compare"]
 
 
 def compare(
-    catalog: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CATALOG", help="Labelled images: a catalog, a folder per model, or a table with a path column."
-        ),
-    ],
+    catalog: ImagesArgument,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the table, the page and finished parts.")
     ],
@@ -48,19 +47,15 @@ def compare(
             show_default="all there are",
         ),
     ] = None,
-    folds: Annotated[int, typer.Option("--folds", min=2, metavar="N", help="Folds of whole prompts.")] = 5,
+    folds: FoldsOption = 5,
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, metavar="N", help="Draws of references and of hidden models.")
     ] = 1,
     hide: Annotated[
         int, typer.Option("--hide", min=0, metavar="N", help="Models without references, judged as unknown.")
     ] = 0,
-    label: Annotated[
-        str, typer.Option("--label", metavar="COLUMN", help="Column to tell: model, version, language ...")
-    ] = "model",
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")
-    ] = None,
+    label: LabelOption = "model",
+    split: SplitOption = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of folds, draws, estimators and bootstraps.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what comparison.json holds instead of a table.")

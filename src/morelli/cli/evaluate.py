@@ -10,7 +10,9 @@ import typer
 from morelli.cli._common import (
     BundleArgument,
     CacheOption,
+    ImagesArgument,
     NoCacheOption,
+    SplitOption,
     WorkersOption,
     check_output,
     open_cache,
@@ -24,18 +26,11 @@ __all__ = ["evaluate"]
 
 def evaluate(
     bundle: BundleArgument,
-    catalog: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CATALOG", help="Labelled images: a catalog, a folder per model, or a table with a path column."
-        ),
-    ],
+    catalog: ImagesArgument,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for predictions, metrics and the page.")
     ],
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")
-    ] = None,
+    split: SplitOption = None,
     view: Annotated[
         str,
         typer.Option("--view", metavar="VIEW", help="See the images through a view, such as scale:0.5|jpeg:85."),

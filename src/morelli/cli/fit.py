@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from morelli.cli._common import (
     CacheOption,
     NoCacheOption,
+    SplitOption,
     WorkersOption,
     check_output,
     open_cache,
@@ -21,7 +23,14 @@ from morelli.cli._common import (
 if TYPE_CHECKING:
     from morelli.catalog import Catalog
 
-__all__ = ["fit"]
+__all__ = ["SetMethod", "fit"]
+
+
+class SetMethod(StrEnum):
+    """Ways to make prediction sets."""
+
+    LAC = "lac"
+    APS = "aps"
 
 
 def fit(
@@ -53,20 +62,29 @@ def fit(
             show_default="the forensic families, and a pretrained encoder where it was fetched",
         ),
     ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")
-    ] = None,
+    split: SplitOption = None,
     views: Annotated[
         str,
         typer.Option(
             "--views",
             metavar="VIEWS",
-            help="What the references are seen through, separated by commas; degraded: nine common ones.",
+            help="What references are seen through, separated by commas; degraded: common ones and random journeys.",
         ),
     ] = "none",
     level: Annotated[
         float, typer.Option("--level", min=0.5, max=0.999, metavar="SHARE", help="Coverage of the prediction sets.")
     ] = 0.9,
+    sets: Annotated[
+        SetMethod,
+        typer.Option(
+            "--sets",
+            metavar="METHOD",
+            help="How prediction sets are made: lac, the smallest on average; aps, larger where an image is hard.",
+        ),
+    ] = SetMethod.LAC,
+    sets_per_class: Annotated[
+        bool, typer.Option("--sets-per-class", help="Make sets hold their level for each candidate by itself.")
+    ] = False,
     open_set_level: Annotated[
         float,
         typer.Option(
@@ -99,13 +117,18 @@ def fit(
     interrupted fit goes on where it stopped: what was measured is in the cache.
 
     With --views, an expert is fitted to each view of the references, and an image is judged by the one whose view it
-    resembles: for images from the web, which were compressed and resized on their way. Every view of every image is
-    measured and kept in the cache, so that "--views degraded" takes nine times as long the first time, and the bundle
-    is nine times as large. "morelli views" lists what views are made of; they chain with "|".
+    resembles: for images from the web, which were compressed and resized on their way. Random journeys (resaved:1,
+    resaved:2 ..., shrunk:1 ...) share an expert, which is asked about conditions that nobody foresaw. Every view of
+    every image is measured and kept in the cache, so that "--views degraded" takes fourteen times as long the first
+    time, and the bundle is eight times as large. "morelli views" lists what views are made of; they chain with "|".
 
     With --fingerprint, a small network measures the images too (docs/fingerprint.md says what that is worth). Best is
     one that was trained on other images: one that learned from these very references knows them, and held-out figures
     may promise too much.
+
+    With --sets aps, prediction sets are the most probable candidates up to a total that held the truth often enough, so
+    that hard images get large sets; with --sets-per-class, candidates that are often mistaken get a threshold of their
+    own, as far as they have enough references.
 
     Examples:
 
@@ -114,6 +137,7 @@ def fit(
         morelli fit references.parquet -o candidates.morelli --views "none,jpeg:80,scale:0.5|jpeg:85"
         morelli fit references.parquet --split train -o candidates.morelli
         morelli fit folder-per-model/ -o candidates.morelli --name "Vendors 2026"
+        morelli fit references.parquet -o candidates.morelli --level 0.95 --sets aps --sets-per-class
         morelli fit references.parquet -o candidates.morelli --encoder forensic
         morelli fit references.parquet -o candidates.morelli --fingerprint network.onnx --minutes 20
     """
@@ -142,6 +166,8 @@ def fit(
             workers=workers,
             progress=report,
             level=level,
+            set_method=sets.value,
+            set_per_class=sets_per_class,
             open_set_level=open_set_level,
             seed=seed,
         )

@@ -9,7 +9,11 @@ import typer
 
 from morelli.cli._common import (
     CacheOption,
+    FoldsOption,
+    ImagesArgument,
+    LabelOption,
     NoCacheOption,
+    SplitOption,
     WorkersOption,
     check_output,
     open_cache,
@@ -22,12 +26,7 @@ __all__ = ["robustness"]
 
 
 def robustness(
-    catalog: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CATALOG", help="Labelled images: a catalog, a folder per model, or a table with a path column."
-        ),
-    ],
+    catalog: ImagesArgument,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the table and the page.")],
     train_views: Annotated[
         str,
@@ -41,16 +40,14 @@ def robustness(
             "--test-views",
             metavar="VIEWS",
             help="What images are judged in.",
-            show_default="the nine of degraded, and nine that training never saw",
+            show_default="those of degraded, and nine that training never saw",
         ),
     ] = None,
-    folds: Annotated[int, typer.Option("--folds", min=2, metavar="N", help="Folds of whole prompts.")] = 5,
+    folds: FoldsOption = 5,
     set_images: Annotated[
         int, typer.Option("--set", min=2, metavar="N", help="Images of one model that are judged together.")
     ] = 8,
-    label: Annotated[
-        str, typer.Option("--label", metavar="COLUMN", help="Column to tell: model, version, language ...")
-    ] = "model",
+    label: LabelOption = "model",
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -60,9 +57,7 @@ def robustness(
             show_default="as for morelli fit",
         ),
     ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")
-    ] = None,
+    split: SplitOption = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of folds, sets, estimators and bootstraps.")] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what robustness.json holds instead of a table.")

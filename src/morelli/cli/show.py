@@ -50,7 +50,8 @@ def bundle_table(description: dict[str, Any]) -> RenderableType:
     head.add_row("candidates", f"{len(classes)}, from {description['references']['images']} images")
     head.add_row("prompts", f"{training['n_groups']} groups in {training['n_folds']} folds")
     head.add_row("held-out accuracy", f"{100 * training['accuracy']:.1f}%, log loss {training['log_loss']:.2f}")
-    head.add_row("prediction sets", f"made to hold the truth in {100 * description['conformal']['level']:g}%")
+    head.add_row("prediction sets", safe_text(_sets(description["conformal"])))
+    head.add_row("images together", _pooling(description["pooling"]))
     head.add_row("unknown", f"below an open-set p-value of {description['open_set_level']:g}")
     views = description["views"]
     for number, one in enumerate(views if len(views) > 1 else []):
@@ -64,3 +65,15 @@ def bundle_table(description: dict[str, Any]) -> RenderableType:
         table.add_row(safe_text(row["label"]), safe_text(row["lineage"] or "-"), str(row["images"]))
     notes = [safe_text(f"Note: {note}", style="yellow") for note in description["notes"]]
     return Group(head, "", table, *notes)
+
+
+def _sets(conformal: dict[str, Any]) -> str:
+    share = f"{100 * conformal['level']:g}%"
+    scope = f"{share} for each candidate" if conformal["class_conditional"] else share
+    return f"{conformal['method']}, made to hold the truth in {scope}"
+
+
+def _pooling(pooling: dict[str, float] | None) -> str:
+    if pooling is None:
+        return "cannot be judged: no candidate has references of two prompts"
+    return f"ten of one model are worth {10 / (1 + 9 * pooling['dependence']):.1f} independent ones"

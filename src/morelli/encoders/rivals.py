@@ -130,8 +130,9 @@ class MarraResidual(_OneBlock):
     """What a denoiser takes away from the middle of an image, in its native resolution.
 
     The residual of Marra, Gragnaniello, Verdoliva and Poggi (2019), "Do GANs leave artificial fingerprints?", MIPR,
-    section 3. The denoiser is the adaptive Wiener filter, see `wiener_residual`; luma alone is kept, a third of the
-    numbers. The region begins at a multiple of eight pixels, so that codecs' blocks lie alike in all images.
+    as far as an image's part goes. The denoiser is the adaptive Wiener filter, see `wiener_residual`, where the authors
+    may have used another; luma alone is kept, a third of the numbers. The region begins at a multiple of eight pixels,
+    so that codecs' blocks lie alike in all images.
 
     Parameters
     ----------

@@ -36,14 +36,14 @@ from morelli.views import parse_view
 __all__ = ["TEST_VIEWS", "robustness"]
 
 UNSEEN_VIEWS = (
+    "jpeg:75",
+    "webp:90",
     "jpeg:50",
-    "webp:60",
+    "crop:0.7|jpeg:90",
+    "scale:0.6|webp:70",
     "scale:0.35|jpeg:80",
-    "scale:1.5|jpeg:90",
-    "screenshot:0.8|jpeg:85",
-    "crop:0.8|webp:75",
+    "screenshot:0.8|jpeg:80",
     "blur:2|jpeg:75",
-    "sharpen:1|jpeg:85",
     "noise:4|jpeg:90",
 )
 """Not among :data:`morelli.attributors.fitting.DEGRADED_VIEWS`: some between them, some beyond, some of other kinds."""

@@ -92,7 +92,7 @@ class Neighbours(_Angular):
 class Fingerprint(Rival):
     """The mean noise residual of each class, and its correlation with an image's residual.
 
-    Marra, Gragnaniello, Verdoliva and Poggi (2019), "Do GANs leave artificial fingerprints?", MIPR, equations 3 to 5:
+    Marra, Gragnaniello, Verdoliva and Poggi (2019), "Do GANs leave artificial fingerprints?", MIPR:
     the fingerprint is the average residual, and an image belongs to the fingerprint with which it correlates most.
 
     Parameters
