@@ -3,6 +3,8 @@ r"""Cross-validate the default attributor on a gallery of text-to-image models, 
     python benchmarks/gallery.py path/to/sdnext-gallery.csv --encoder forensic --csv benchmarks/gallery.csv
     python benchmarks/gallery.py path/to/sdnext-gallery.csv --encoder forensic+clip-vit-b16.openai-int8 \
         --csv benchmarks/gallery-clip.csv
+    python benchmarks/gallery.py path/to/sdnext-gallery.csv --encoder forensic+clip-vit-b16.openai-int8 \
+        --view "scale:0.5|jpeg:85" --csv benchmarks/gallery-clip-half.csv
 
 The table needs a path column and should name model, lineage and prompt_id; any catalog source will do. Folds hold out
 whole prompts, so that every image is judged by an attributor that has never seen its prompt.
@@ -34,13 +36,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="deals prompts to folds")
     parser.add_argument("--label", default="model")
     parser.add_argument("--encoder", default="forensic", help="one name, or several joined by +")
+    parser.add_argument("--view", default="none", help="what references and images are seen through")
     parser.add_argument("--cache", type=Path, help="keep features in this file; by default everything is measured anew")
     parser.add_argument("--csv", type=Path, help="write the rows here too")
     arguments = parser.parse_args()
 
     catalog = build_catalog(arguments.source)
     begin = time.perf_counter()
-    features = extract(catalog, join_encoders(arguments.encoder), cache=FeatureCache(arguments.cache))
+    encoder, cache = join_encoders(arguments.encoder), FeatureCache(arguments.cache)
+    features = extract(catalog, encoder, view=arguments.view, cache=cache)
     measured = time.perf_counter()
     folds = split_catalog(catalog, folds=arguments.folds, seed=arguments.seed, label=arguments.label).folds(catalog)
     predictions = cross_validate(catalog, features, folds, label=arguments.label, seed=arguments.seed)

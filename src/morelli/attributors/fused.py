@@ -340,7 +340,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _judge(self, X: ArrayLike) -> Judged:
         check_is_fitted(self)
-        values = validate_data(self, X, dtype=np.float64, reset=False)
+        # Features come in single precision; what is computed from them is double, whatever they are.
+        values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         return judge(self.discriminants_, self.named_blocks(values.shape[1]), values)
 
     def _calibrated(self, judged: Judged) -> tuple[Float, Float]:

@@ -238,6 +238,9 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
 
     def answer(self, X: ArrayLike) -> Answers:
         """Judge each row of `X`, shape (n, d), by the expert for the view that it resembles."""
+        check_is_fitted(self)
+        if len(self.experts_) == 1:
+            return self.home.answer(X)
         chosen = self.choose(X)
         values = np.asarray(X, dtype=np.float64)
         parts: list[Answers] = []
@@ -263,7 +266,7 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             open_set_p=joined([part.open_set_p for part in parts]),
             evidence={name: joined([part.evidence[name] for part in parts]) for name in self.weights_},
             family_proba={name: joined([part.family_proba[name] for part in parts]) for name in self.weights_},
-            judged_as=chosen if len(self.experts_) > 1 else None,
+            judged_as=chosen,
         )
 
     def _pooled(self, X: Float) -> Answers:
