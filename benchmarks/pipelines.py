@@ -60,8 +60,10 @@ def main() -> None:
             column = names.index(lineage)
 
             def pooled(sets: np.ndarray, pooling: SetPooling = pooling) -> np.ndarray:
+                # As `morelli attribute --pool` does: candidates pooled, and lineages pooled, believed alike.
                 together = pooling.pool(answers.proba[sets])  # noqa: B023  (called before the loop goes on)
-                return lineage_probabilities(together, lineages, classes)[1]  # noqa: B023
+                by_models = lineage_probabilities(together, lineages, classes)[1]  # noqa: B023
+                return (by_models + pooling.pool(by_lineage[sets])) / 2  # noqa: B023
 
             rng = np.random.default_rng([arguments.seed, len(rows)])
             eights = np.stack([rng.permutation(own)[:8] for _ in range(200)])

@@ -191,7 +191,17 @@ def test_lineage(proba, decision, label, settled):
     found = pooled([said(*proba, decision=decision)], bundle_of(lineages=("north", "north", "south")))
     assert (found.decision, found.lineage.label, found.lineage.settled) == (decision, label, settled)
     members = probabilities(found)
-    assert found.lineage.probability == pytest.approx(members["a"] + members["b"])
+    alone = (1 - DOUBT) * POOLING.pool([[proba[0] + proba[1], proba[2]]])[0] + DOUBT / 2
+    assert found.lineage.probability == pytest.approx((members["a"] + members["b"] + alone) / 2)
+
+
+def test_images_that_agree_on_the_lineage_alone():
+    """As images by a relative of the candidates do: now a, now b, and once in three c, of another lineage, surely."""
+    answers = [(0.7, 0.05, 0.25), (0.05, 0.7, 0.25), (0.2, 0.2, 0.6)] * 4
+    bundle = bundle_of(lineages=("north", "north", "south"))
+    found = pooled([said(*one) for one in answers], bundle)
+    assert found.candidates[0].model == "c"
+    assert (found.lineage.label, found.lineage.settled) == ("north", False)
 
 
 # --- sets, streams and storage -----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.bundle import Bundle
-from morelli.attributors.lineage import roll_up
+from morelli.attributors.lineage import lineage_probabilities, set_lineage
 from morelli.attributors.pooling import SetPooling
 from morelli.attributors.verdict import Lineage, Verdict, json_line, known_fields
 from morelli.errors import MorelliError, NotEnoughDataError
@@ -202,7 +202,7 @@ class VerdictPool:
             )
         folder = str(PurePath(verdict.uri).parent) if self._by_folder else None
         if folder not in self._sets:
-            self._sets[folder] = _Sums(self._bundle.classes, self._pooling)
+            self._sets[folder] = _Sums(self._bundle.classes, self._bundle.lineages, self._pooling)
         self._sets[folder].add(verdict)
 
     def verdicts(self) -> list[PooledVerdict]:
@@ -243,9 +243,10 @@ def pool_verdicts(bundle: Bundle, verdicts: Iterable[Verdict], *, by_folder: boo
 class _Sums:
     """What is kept of one set of images."""
 
-    def __init__(self, classes: tuple[str, ...], pooling: SetPooling) -> None:
-        self._classes, self._pooling = classes, pooling
+    def __init__(self, classes: tuple[str, ...], lineages: tuple[str | None, ...], pooling: SetPooling) -> None:
+        self._classes, self._lineages, self._pooling = classes, lineages, pooling
         self._total = np.zeros(len(classes))
+        self._lineage_total: NDArray[np.float64] | float = 0.0
         self._named, self._excluded = np.zeros((2, len(classes)), dtype=np.int64)
         self._seen: set[str] = set()
         self._n = self._n_unknown = self._n_unreadable = self._n_repeated = 0
@@ -262,7 +263,11 @@ class _Sums:
         given = {candidate.model: candidate.probability for candidate in verdict.candidates}
         if set(given) != set(self._classes):
             raise MorelliError(f"{verdict.uri}: its verdict does not list the candidates of the bundle.")
-        self._total += self._pooling.words([given[name] for name in self._classes])
+        proba = np.array([given[name] for name in self._classes])
+        self._total += self._pooling.words(proba)
+        self._lineage_total += self._pooling.words(
+            lineage_probabilities(proba[None], self._lineages, self._classes)[1][0]
+        )
         self._n += 1
         if verdict.decision == "unknown":
             self._n_unknown += 1
@@ -278,13 +283,23 @@ class _Sums:
         if self._n == 0:
             return unreadable
         doubt = 1 / (sum(bundle.attributor.training_.n_images.values()) + 2)
-        proba = (1 - doubt) * self._pooling.of_words(self._total, self._n) + doubt / len(self._classes)
+
+        def pooled(total: NDArray[np.float64]) -> NDArray[np.float64]:
+            return (1 - doubt) * self._pooling.of_words(total, self._n) + doubt / len(total)
+
+        proba = pooled(self._total)
         order = np.argsort(-proba, kind="stable")
         members = order[: _fewest(proba[order], bundle.attributor.level)]
         certain = 2 * self._n_unknown <= self._n
-        (lineage,) = roll_up(
-            proba[None], np.isin(np.arange(len(proba)), members)[None], bundle.lineages, self._classes, [certain]
-        )
+        lineage = Lineage()
+        if any(name is not None for name in self._lineages):
+            names, by_models = lineage_probabilities(proba[None], self._lineages, self._classes)
+            # Images by a model that is no candidate point now to this relative, now to that, and agree on the lineage
+            # alone; images by a candidate agree on the candidate. Both are asked, and believed alike.
+            both = (by_models[0] + pooled(np.asarray(self._lineage_total))) / 2
+            (shared,) = set_lineage(np.isin(np.arange(len(proba)), members)[None], self._lineages, self._classes)
+            name = names[int(both.argmax())]
+            lineage = Lineage(name, float(both.max()), certain and shared == name)
         best = int(order[0])
         return replace(
             unreadable,
