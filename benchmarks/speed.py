@@ -28,7 +28,7 @@ from morelli.catalog import Catalog, build_catalog
 from morelli.encoders import Encoder, ForensicEncoder, extract, iter_extract, join_encoders
 from morelli.sample import sample_path
 
-STREAM = "--stream"
+STREAM = "--judge-stream"
 
 
 def main() -> None:
@@ -40,21 +40,25 @@ def main() -> None:
     parser.add_argument("--encoder", action="append", help="besides the forensic families; may be repeated")
     parser.add_argument("--n", type=int, default=240, help="images to measure by the forensic families")
     parser.add_argument("--n-encoder", type=int, default=16, help="images to measure by each other encoder")
+    parser.add_argument("--stream", type=int, nargs="*", default=[1_000, 10_000], help="lengths of the streams")
     parser.add_argument("--csv", type=Path, help="write the rows here too")
     arguments = parser.parse_args()
     catalog = build_catalog(arguments.source).readable
     rows: list[tuple[str, float, int]] = []
+
+    def add(what: str, value: float, n: int) -> None:
+        """Keep a row at once: the long stream comes last, and may be interrupted."""
+        rows.append((what, value, n))
+        print(rows[-1], flush=True)
+        if arguments.csv is not None:
+            with atomic_path(arguments.csv) as path, path.open("w", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([("what", "value", "n"), *rows])
+
     for name, n in [("forensic", arguments.n), *((name, arguments.n_encoder) for name in arguments.encoder or [])]:
-        rows.append((f"measured by {name}, images a second", *measured(catalog, join_encoders(name), n)))
-        print(rows[-1], flush=True)
-    rows.append(("judged, images a second", *judged(catalog.take(np.arange(min(len(catalog), 200))))))
-    print(rows[-1], flush=True)
-    for n in (1_000, 10_000):
-        rows.append((f"peak memory of {n} images, MiB", memory(n), n))
-        print(rows[-1], flush=True)
-    if arguments.csv is not None:
-        with atomic_path(arguments.csv) as path, path.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([("what", "value", "n"), *rows])
+        add(f"measured by {name}, images a second", *measured(catalog, join_encoders(name), n))
+    add("judged, images a second", *judged(catalog.take(np.arange(min(len(catalog), 200)))))
+    for n in arguments.stream:
+        add(f"peak memory of {n} images, MiB", memory(n), n)
 
 
 def measured(catalog: Catalog, encoder: Encoder, n: int) -> tuple[float, int]:
