@@ -84,3 +84,29 @@ def test_a_child_that_is_started_inside_does_not_see_it(tmp_path):
         assert process.communicate()[0] == "alive\n"
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     assert signal.SIGINT not in mask
+
+
+HELD_TO_THE_END = """
+import signal
+from morelli.encoders import ForensicEncoder, iter_extract
+from morelli._interrupts import HeldInterrupts
+from morelli.sample import sample_path
+
+blocked = []
+leave = HeldInterrupts.__exit__
+
+def look(self, *args):
+    blocked.append(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+    return leave(self, *args)
+
+HeldInterrupts.__exit__ = look
+images = sorted((sample_path() / "campaign").glob("*.jpg"))[:2]
+assert all(result.error is None for result in iter_extract(images, ForensicEncoder(), workers=2))
+print(len(blocked) > 1 and all(blocked))
+"""
+
+
+def test_nothing_lets_interrupts_through_while_workers_start():
+    """What starts the workers starts helpers too, and the standard library's unblocks SIGINT when it is started."""
+    done = subprocess.run([sys.executable, "-c", HELD_TO_THE_END], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("True\n", "")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from itertools import chain, islice
+from multiprocessing import resource_tracker
 from typing import Any
 
 import numpy as np
@@ -267,6 +268,9 @@ def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterat
     """
     from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
+    if os.name == "posix":
+        # Where it is not running yet, starting it would let Ctrl-C through in the middle of `HeldInterrupts`.
+        resource_tracker.ensure_running()
     pool: Any = ProcessPoolExecutor(
         workers,
         initializer=_initialise,
