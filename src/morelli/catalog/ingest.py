@@ -187,7 +187,8 @@ def _in_threads(paths: Iterable[str], workers: int, limits: Limits) -> Iterator[
             if not running:
                 return
             ready, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in ready:
+            # Failures last: what was read beside them is given on, and so kept.
+            for future in sorted(ready, key=lambda future: future.exception() is not None):
                 yield future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
