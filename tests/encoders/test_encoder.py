@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from morelli.encoders.encoder import N_CONTRASTS, ForensicEncoder, _contrast_basis, contrasts_of, self_test_image
+from morelli.encoders.encoder import N_CONTRASTS, ForensicEncoder, _contrast_basis, contrasts_of
 from morelli.encoders.forensic import Family, Planes, list_families
 from morelli.encoders.forensic import _registry as registry
+from morelli.encoders.self_test import self_test_image
 from morelli.errors import ImageReadError, MorelliError, NotEnoughDataError
 
 from .conftest import picture

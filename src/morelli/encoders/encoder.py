@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,21 +17,18 @@ from numpy.typing import NDArray
 
 from morelli.encoders.forensic import MIN_SIDE, Family, Planes, get_family, list_families
 from morelli.encoders.forensic._planes import MAX_REGIONS, TILE, TILES_PER_SIDE
+from morelli.encoders.self_test import SelfTested
 from morelli.errors import ImageReadError, MorelliError
 from morelli.images import read_image
 
 __all__ = [
     "N_CONTRASTS",
     "RECIPE_SCHEMA",
-    "SELF_TEST_ATOL",
-    "SELF_TEST_RTOL",
     "Encoded",
     "Encoder",
     "ForensicEncoder",
     "contrasts_of",
     "decoder_fingerprint",
-    "hash_of_recipe",
-    "self_test_image",
 ]
 
 Float = NDArray[np.float32]
@@ -42,17 +38,6 @@ RECIPE_SCHEMA = 1
 
 N_CONTRASTS = 8
 """Rows of within-image spread that an encoded image has at most, whatever the number of its regions."""
-
-SELF_TEST_RTOL = 1e-3
-"""Relative tolerance of a self-test vector.
-
-Values are logarithms, correlations and roots of shares, mostly between 0.01 and 10. Between processors and builds of
-numpy and scipy, sums of float32 differ in their order and so in about the sixth digit; a changed recipe moves the first
-or second.
-"""
-
-SELF_TEST_ATOL = 1e-4
-"""Absolute tolerance of a self-test vector, for the values near 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,13 +118,7 @@ class Encoder(Protocol):
         ...
 
 
-def hash_of_recipe(recipe: Mapping[str, Any]) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of a recipe as canonical JSON."""
-    text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class ForensicEncoder:
+class ForensicEncoder(SelfTested):
     """The forensic families as one encoder.
 
     Parameters
@@ -196,29 +175,10 @@ class ForensicEncoder:
             "decoder": decoder_fingerprint(),
         }
 
-    @cached_property
-    def recipe_hash(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the recipe as canonical JSON."""
-        return hash_of_recipe(self.recipe)
-
-    @cached_property
-    def blocks(self) -> dict[str, slice]:
-        """The columns of each family in a stacked vector, in the order of `families`."""
-        result, start = {}, 0
-        for name, mean in self._self_test.mean.items():
-            result[name] = slice(start, start + len(mean))
-            start += len(mean)
-        return result
-
     @property
     def n_contrasts(self) -> int:
         """Three, of the four quarters of an image."""
         return MAX_REGIONS - 1
-
-    @property
-    def dim(self) -> int:
-        """Number of features of all families together."""
-        return sum(len(mean) for mean in self._self_test.mean.values())
 
     def encode(self, pixels: NDArray[np.uint8]) -> Encoded:
         """Measure one image.
@@ -257,25 +217,6 @@ class ForensicEncoder:
                 mean[family.name] = np.asarray(regions.mean(axis=0, dtype=np.float64), dtype=np.float32)
                 contrasts[family.name] = contrasts_of(regions)
         return Encoded(mean, contrasts, planes.regions - 1)
-
-    def self_test_vector(self) -> Float:
-        """Return the mean features of a fixed synthetic image, shape (dim,), for a bundle to keep and compare.
-
-        The image holds gradients, edges and noise of several strengths from the raw stream of PCG64, in integers only,
-        so that its pixels are the same everywhere.
-        """
-        return np.array(self._self_test.stack()[0], dtype=np.float32)
-
-    def passes_self_test(self, expected: NDArray[np.floating]) -> bool:
-        """Say whether this installation measures what the one did that made `expected` by `self_test_vector`."""
-        actual = self.self_test_vector()
-        return expected.shape == actual.shape and bool(
-            np.allclose(actual, expected, rtol=SELF_TEST_RTOL, atol=SELF_TEST_ATOL)
-        )
-
-    @cached_property
-    def _self_test(self) -> Encoded:
-        return self.encode(self_test_image())
 
     def __repr__(self) -> str:
         return f"ForensicEncoder({list(self.families)!r})"
@@ -338,19 +279,6 @@ def contrasts_of(regions: Float) -> Float:
         # An elementwise sum in a fixed order: no BLAS, whose order of summation depends on the processor.
         result[row] = (weights[:, None] * regions).sum(axis=0)
     return result
-
-
-def self_test_image() -> NDArray[np.uint8]:
-    """Return the image of the self-test, uint8 (192, 256, 3), made of integers alone."""
-    height, width = 192, 256
-    y, x = np.mgrid[:height, :width]
-    # random_raw is the bit stream itself; the methods of Generator may change between versions of numpy.
-    noise = np.random.PCG64(1874).random_raw(height * width * 3).reshape(height, width, 3) >> np.uint64(56)
-    channels = [x * 200 // width + 20, y * 180 // height + 30, (x + y) * 150 // (width + height) + 40]
-    smooth = np.stack(channels, axis=2) + 24 * ((x // 48 + y // 40) % 2)[:, :, None]
-    strength = (1 + 3 * (x // 64))[:, :, None]  # noise of 1, 4, 7 and 10 grey levels
-    grain = (noise.astype(np.int64) - 128) * strength // 128
-    return np.asarray(np.clip(smooth + grain, 0, 255), dtype=np.uint8)
 
 
 # 32x32 pixels of a colourful texture: what the decoders of lossy formats, above all their upsampling of chroma, make of

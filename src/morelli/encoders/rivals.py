@@ -16,15 +16,12 @@ from PIL import Image
 from scipy.ndimage import uniform_filter
 
 from morelli.encoders.encoder import (
-    SELF_TEST_ATOL,
-    SELF_TEST_RTOL,
     Encoded,
     Encoder,
     decoder_fingerprint,
-    hash_of_recipe,
-    self_test_image,
 )
 from morelli.encoders.registry import register_encoder
+from morelli.encoders.self_test import SelfTested, self_test_image
 from morelli.errors import NotEnoughDataError
 
 __all__ = [
@@ -44,7 +41,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 """ITU-R BT.601, as in JPEG."""
 
 
-class _OneBlock:
+class _OneBlock(SelfTested):
     """What the encoders here share: one block, no contrasts, and a recipe that names the decoder."""
 
     version = 1
@@ -78,11 +75,6 @@ class _OneBlock:
             "decoder": decoder_fingerprint(),
         }
 
-    @cached_property
-    def recipe_hash(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the recipe as canonical JSON."""
-        return hash_of_recipe(self.recipe)
-
     def encode(self, pixels: Pixels) -> Encoded:
         """Measure one image.
 
@@ -110,17 +102,9 @@ class _OneBlock:
         """None."""
         return 0
 
-    def self_test_vector(self) -> NDArray[np.float32]:
-        """Return the features of a fixed synthetic image, shape (dim,), for a bundle to keep and compare."""
+    def _self_test_image(self) -> Pixels:
         # Four of the small one: it would be too small for some of these encoders.
-        return self.encode(np.tile(self_test_image(), (2, 2, 1))).mean[self._name]
-
-    def passes_self_test(self, expected: NDArray[np.floating]) -> bool:
-        """Say whether this installation measures what the one did that made `expected` by `self_test_vector`."""
-        actual = self.self_test_vector()
-        return expected.shape == actual.shape and bool(
-            np.allclose(actual, expected, rtol=SELF_TEST_RTOL, atol=SELF_TEST_ATOL)
-        )
+        return np.tile(self_test_image(), (2, 2, 1))
 
     def _measure(self, pixels: Pixels) -> NDArray[Any]:
         raise NotImplementedError

@@ -13,19 +13,16 @@ from numpy.typing import NDArray
 
 from morelli.encoders.encoder import (
     N_CONTRASTS,
-    SELF_TEST_ATOL,
-    SELF_TEST_RTOL,
     Encoded,
     contrasts_of,
     decoder_fingerprint,
-    hash_of_recipe,
-    self_test_image,
 )
 from morelli.encoders.fingerprint.crops import GRID
 from morelli.encoders.fingerprint.graph import INPUT, OUTPUT
 from morelli.encoders.fingerprint.model import FORMAT
 from morelli.encoders.pretrained.onnx_models import open_session
 from morelli.encoders.pretrained.taps import read_onnx
+from morelli.encoders.self_test import SELF_TEST_ATOL, SELF_TEST_RTOL, SelfTested
 from morelli.errors import MorelliError, NotEnoughDataError
 
 __all__ = ["PATCHES_PER_SIDE", "REGIONS_PER_SIDE", "FingerprintEncoder", "patch_offsets"]
@@ -58,7 +55,7 @@ def patch_offsets(length: int, patch: int) -> list[int]:
     return [0] if count == 1 else [room * i // (count - 1) // GRID * GRID for i in range(count)]
 
 
-class FingerprintEncoder:
+class FingerprintEncoder(SelfTested):
     """A trained fingerprint network as an encoder.
 
     The image is looked at in at most 9 x 9 patches, and these in at most 3 x 3 regions. Of each region the mean and
@@ -131,11 +128,6 @@ class FingerprintEncoder:
             "decoder": decoder_fingerprint(),
         }
 
-    @cached_property
-    def recipe_hash(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the recipe as canonical JSON."""
-        return hash_of_recipe(self.recipe)
-
     @property
     def blocks(self) -> dict[str, slice]:
         """The columns of its one family, which has its name."""
@@ -185,22 +177,10 @@ class FingerprintEncoder:
         """Return the embedding of each patch, in reading order, float32 (rows, columns, size). Raises as `encode`."""
         return self._embeddings(pixels, *self._offsets(pixels))
 
-    def self_test_vector(self) -> Float:
-        """Return the mean features of a fixed synthetic image, shape (dim,), for a bundle to keep and compare."""
-        return np.array(self._self_test.stack()[0], dtype=np.float32)
-
-    def passes_self_test(self, expected: NDArray[np.floating]) -> bool:
-        """Say whether this installation measures what the one did that made `expected` by `self_test_vector`."""
-        actual = self.self_test_vector()
-        if expected.shape != actual.shape:
-            return False
+    def _agrees(self, actual: Float, expected: NDArray[np.floating]) -> bool:
         # An embedding's values cancel to anything near 0: what counts is the size of its error beside its own spread.
         margin = SELF_TEST_ATOL + SELF_TEST_RTOL * max(1.0, float(np.abs(expected).max(initial=0.0)))
         return bool(np.abs(actual - expected).max(initial=0.0) <= margin)
-
-    @cached_property
-    def _self_test(self) -> Encoded:
-        return self.encode(self_test_image())
 
     def _offsets(self, pixels: NDArray[np.uint8]) -> tuple[list[int], list[int]]:
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:

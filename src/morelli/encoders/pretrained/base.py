@@ -15,8 +15,6 @@ from morelli.encoders.encoder import (
     Encoded,
     contrasts_of,
     decoder_fingerprint,
-    hash_of_recipe,
-    self_test_image,
 )
 from morelli.encoders.forensic import MIN_SIDE
 from morelli.encoders.pretrained.sightings import (
@@ -27,6 +25,7 @@ from morelli.encoders.pretrained.sightings import (
     resized_of,
 )
 from morelli.encoders.pretrained.spec import Preprocessing, Sightings
+from morelli.encoders.self_test import SelfTested
 from morelli.errors import MorelliError
 
 __all__ = ["SELF_TEST_CORRELATION", "SELF_TEST_DIFFERENCE", "Agreement", "PretrainedEncoder", "agreement"]
@@ -92,7 +91,7 @@ def agreement(actual: NDArray[np.floating], expected: NDArray[np.floating], bloc
     return Agreement(min(correlations, default=1.0), max(differences, default=0.0))
 
 
-class PretrainedEncoder(ABC):
+class PretrainedEncoder(SelfTested, ABC):
     """A network, looked into after some of its blocks.
 
     For every tap the tokens of the patches (not the class token) are summed up by the mean and the standard deviation
@@ -165,29 +164,10 @@ class PretrainedEncoder(ABC):
             "decoder": decoder_fingerprint(),
         }
 
-    @cached_property
-    def recipe_hash(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the recipe as canonical JSON."""
-        return hash_of_recipe(self.recipe)
-
-    @cached_property
-    def blocks(self) -> dict[str, slice]:
-        """The columns of each family in a stacked vector."""
-        result, start = {}, 0
-        for name, mean in self._self_test.mean.items():
-            result[name] = slice(start, start + len(mean))
-            start += len(mean)
-        return result
-
     @property
     def n_contrasts(self) -> int:
         """One less than there are crops, and at most `N_CONTRASTS`."""
         return min(self.sightings.grid**2 - 1, N_CONTRASTS) if self.sightings.crops else 0
-
-    @property
-    def dim(self) -> int:
-        """Number of features of all families together."""
-        return sum(len(mean) for mean in self._self_test.mean.values())
 
     def encode(self, pixels: NDArray[np.uint8]) -> Encoded:
         """Measure one image.
@@ -235,14 +215,8 @@ class PretrainedEncoder(ABC):
             contrasts[family] = contrasts_of(values)
         return Encoded(mean, contrasts, min(regions - 1, N_CONTRASTS))
 
-    def self_test_vector(self) -> Float:
-        """Return the mean features of a fixed synthetic image, shape (dim,), for a bundle to keep and compare."""
-        return np.array(self._self_test.stack()[0], dtype=np.float32)
-
-    def passes_self_test(self, expected: NDArray[np.floating]) -> bool:
-        """Say whether this installation measures what the one did that made `expected` by `self_test_vector`."""
-        actual = self.self_test_vector()
-        return expected.shape == actual.shape and agreement(actual, expected, self.halves()).ok
+    def _agrees(self, actual: Float, expected: NDArray[np.floating]) -> bool:
+        return agreement(actual, expected, self.halves()).ok
 
     def halves(self) -> list[slice]:
         """Return the columns of each family's means and of its standard deviations; an embedding is one piece."""
@@ -252,7 +226,3 @@ class PretrainedEncoder(ABC):
             whole = name.endswith("/embedding")
             result += [block] if whole else [slice(block.start, middle), slice(middle, block.stop)]
         return result
-
-    @cached_property
-    def _self_test(self) -> Encoded:
-        return self.encode(self_test_image())
