@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from morelli.errors import MorelliError
+from morelli.trials._stored import restored, stored
 
 __all__ = ["Comparison", "Score"]
 
@@ -133,8 +132,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts and lists, ready for `json.dumps(..., allow_nan=False)`."""
-        plain: dict[str, Any] = _listed(dataclasses.asdict(self))
-        return {"schema_version": _SCHEMA_VERSION, **plain}
+        return stored(self, _SCHEMA_VERSION)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
@@ -145,27 +143,15 @@ class Comparison:
         MorelliError
             If a field is missing, foreign, or of another schema version.
         """
-        built = dict(values)
-        found = built.pop("schema_version", None)
-        if found != _SCHEMA_VERSION:
-            raise MorelliError(f"This comparison has schema version {found!r}; this Morelli reads {_SCHEMA_VERSION}.")
-        try:
-            built["scores"] = tuple(
+
+        def build(plain: dict[str, Any]) -> Comparison:
+            plain["scores"] = tuple(
                 Score(**{**score, "risk_curve": tuple((float(x), float(y)) for x, y in score["risk_curve"])})
-                for score in built["scores"]
+                for score in plain["scores"]
             )
             for name in ("attributors", "references", "notes"):
-                built[name] = tuple(built[name])
-            built["hidden"] = tuple(tuple(names) for names in built["hidden"])
-            return cls(**built)
-        except (KeyError, TypeError, ValueError) as problem:
-            raise MorelliError(f"This comparison is damaged or of another version ({problem}).") from problem
+                plain[name] = tuple(plain[name])
+            plain["hidden"] = tuple(tuple(names) for names in plain["hidden"])
+            return cls(**plain)
 
-
-def _listed(value: Any) -> Any:
-    """Turn tuples into lists, as JSON would, so that a dict compares equal after a round trip."""
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_listed(item) for item in value]
-    return value
+        return restored(values, _SCHEMA_VERSION, "comparison", build)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from morelli.errors import MorelliError
+from morelli.trials._stored import restored, stored
 
 __all__ = ["CLEAN", "VIEWS", "Robustness", "RobustnessRow"]
 
@@ -143,9 +143,7 @@ class Robustness:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts and lists, ready for `json.dumps(..., allow_nan=False)`."""
-        values = dataclasses.asdict(self)
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {"schema_version": _SCHEMA_VERSION, **plain}
+        return stored(self, _SCHEMA_VERSION)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Robustness:
@@ -156,14 +154,11 @@ class Robustness:
         MorelliError
             If a field is missing, foreign, or of another schema version.
         """
-        built = dict(values)
-        found = built.pop("schema_version", None)
-        if found != _SCHEMA_VERSION:
-            raise MorelliError(f"This study has schema version {found!r}; this Morelli reads {_SCHEMA_VERSION}.")
-        try:
-            built["rows"] = tuple(RobustnessRow(**row) for row in built["rows"])
+
+        def build(plain: dict[str, Any]) -> Robustness:
+            plain["rows"] = tuple(RobustnessRow(**row) for row in plain["rows"])
             for name in ("train_views", "test_views", "notes"):
-                built[name] = tuple(built[name])
-            return cls(**built)
-        except (KeyError, TypeError, ValueError) as problem:
-            raise MorelliError(f"This study is damaged or of another version ({problem}).") from problem
+                plain[name] = tuple(plain[name])
+            return cls(**plain)
+
+        return restored(values, _SCHEMA_VERSION, "study", build)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from morelli.errors import MorelliError
+from morelli.trials._stored import listed
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -177,7 +178,7 @@ class Metrics:
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain dicts and lists, ready for `json.dumps(..., allow_nan=False)`."""
-        plain: dict[str, Any] = _listed(dataclasses.asdict(self))
+        plain: dict[str, Any] = listed(dataclasses.asdict(self))
         return plain
 
     @classmethod
@@ -204,12 +205,3 @@ class Metrics:
             return cls(**built)
         except (KeyError, TypeError, ValueError) as problem:
             raise MorelliError(f"These metrics are damaged or of another version ({problem}).") from problem
-
-
-def _listed(value: Any) -> Any:
-    """Turn tuples into lists, as JSON would, so that a dict compares equal after a round trip."""
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_listed(item) for item in value]
-    return value
