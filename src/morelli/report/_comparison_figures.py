@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from morelli.report._axes import dress, level_line, name_rows, note, whisker
 from morelli.report._svg import ACCENT, INK, MUTED, new_figure, plain, styled, to_svg
 from morelli.report._text import per_hundred, shorten, span
-from morelli.report.figures import _dress, _note, _whisker
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,29 +40,15 @@ def accuracy_figure(comparison: Comparison, references: int | None) -> str:
         colour = _COLOURS[comparison.attributors.index(row.attributor) % len(_COLOURS)]
         axes.barh(i, 100.0 * row.accuracy, height=0.56, color=colour, alpha=0.85, gid=f"bar{i}")
         tips[f"bar{i}"] = f"{row.attributor}: {per_hundred(row.accuracy)}%, interval {span(row.low, row.high)}"
-        _whisker(axes, row.low, row.high, i, INK)
+        whisker(axes, row.low, row.high, i, INK)
         end = 100.0 * (row.high if row.high is not None else row.accuracy)
-        plain(axes.text(end + 1.0, i, per_hundred(row.accuracy), **(_note("left", "center") | {"color": INK})))
+        plain(axes.text(end + 1.0, i, per_hundred(row.accuracy), **(note("left", "center") | {"color": INK})))
     lines = [(comparison.chance, "chance", (0, (1, 2)), 4), (comparison.nuisance, "container", (0, (4, 3)), 18)]
     for value, label, style, lift in lines:
         if value is not None:
-            axes.axvline(100.0 * value, color=MUTED, linewidth=1.2, linestyle=style, zorder=0.5)
-            side = "right" if value > 0.75 else "left"
-            plain(
-                axes.annotate(
-                    f"{label} {per_hundred(value)}",
-                    (100.0 * value, 1.0),
-                    xycoords=("data", "axes fraction"),
-                    xytext=(-3 if side == "right" else 3, lift),
-                    textcoords="offset points",
-                    **_note(side, "bottom"),
-                )
-            )
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), names)
-    for tick in axes.get_yticklabels():
-        plain(tick)
-    _dress(axes, xlabel="right model, of 100 images", ylabel="", grid="x")
+            level_line(axes, value, label, style, lift)
+    name_rows(axes, names)
+    dress(axes, xlabel="right model, of 100 images", ylabel="", grid="x")
     axes.tick_params(axis="y", labelcolor=INK)
     axes.set_xlim(0, 100)
     description = "; ".join(f"{row.attributor} {per_hundred(row.accuracy)}" for row in rows)
@@ -95,7 +81,7 @@ def references_figure(comparison: Comparison) -> str:
             tips[gid] = f"{name}, {row.references} references: {per_hundred(row.accuracy)}%"
     axes.axhline(100.0 * comparison.chance, color=MUTED, linewidth=1.0, linestyle=(0, (1, 2)))
     axes.set_xscale("log")
-    _dress(axes, xlabel="references of each model", ylabel="right model, of 100 images")
+    dress(axes, xlabel="references of each model", ylabel="right model, of 100 images")
     axes.set_xticks(counts, [str(count) for count in counts])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlim(counts[0] / 1.12, counts[-1] * 1.12)
@@ -121,7 +107,7 @@ def refusal_figure(comparison: Comparison, references: int | None) -> str:
             colour = _COLOURS[i % len(_COLOURS)]
             axes.plot([100.0 * v for v in x], [100.0 * v for v in y], color=colour, linewidth=1.8)
             top = max(top, 106.0 * max(y))
-    _dress(axes, xlabel="images answered, surest first, %", ylabel="wrong among them, %")
+    dress(axes, xlabel="images answered, surest first, %", ylabel="wrong among them, %")
     axes.set(xlim=(0, 100.5), xticks=range(0, 101, 20), ylim=(0, min(102.0, top)))
     _legend(figure, comparison.attributors, marks=False)
     description = "; ".join(
@@ -160,5 +146,5 @@ def _legend(figure: Figure, names: Sequence[str], *, marks: bool) -> None:
             markevery=[0],
         )
         figure.add_artist(line)
-        label = figure.text((_WIDTH + 33) / total, y, shorten(name, 24), **(_note("left", "center") | {"color": INK}))
+        label = figure.text((_WIDTH + 33) / total, y, shorten(name, 24), **(note("left", "center") | {"color": INK}))
         plain(label)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from morelli.report._axes import dress, level_line, name_rows, note, whisker
 from morelli.report._confusion import confusion_figure
-from morelli.report._svg import ACCENT, ERROR, INK, LINE, MUTED, new_figure, plain, styled, to_svg
+from morelli.report._svg import ACCENT, ERROR, INK, MUTED, new_figure, plain, styled, to_svg
 from morelli.report._text import number, per_hundred, shorten, signed
 from morelli.trials import Metrics, Predictions
 from morelli.trials.metrics import risk_coverage_curve
@@ -42,7 +43,7 @@ def reliability_figure(metrics: Metrics) -> str:
     upper, lower = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
     bins = [b for b in metrics.reliability if b.n and b.confidence is not None and b.accuracy is not None]
     upper.plot([0, 100], [0, 100], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-    plain(upper.text(37, 40.5, "says what it means", rotation=_angle(upper, figure), **_note("center", "bottom")))
+    plain(upper.text(37, 40.5, "says what it means", rotation=_angle(upper, figure), **note("center", "bottom")))
     biggest = max((b.n for b in bins), default=1)
     tips: dict[str, str] = {}
     for i, b in enumerate(bins):
@@ -53,13 +54,13 @@ def reliability_figure(metrics: Metrics) -> str:
         size = 4.0 + 9.0 * (b.n / biggest) ** 0.5
         upper.plot([x], [y], "o", color=ACCENT, alpha=weight, markersize=size, markeredgewidth=0, gid=f"bin{i}")
         tips[f"bin{i}"] = f"{number(b.n)} images said {x:.0f}% on average, {y:.0f}% were right"
-    _dress(upper, xlabel="", ylabel="right, %")
+    dress(upper, xlabel="", ylabel="right, %")
     upper.set(xlim=(-1.5, 101.5), ylim=(-2, 104), xticks=range(0, 101, 20), yticks=range(0, 101, 20))
     upper.tick_params(labelbottom=False)
     for b in metrics.reliability:
         width = 100.0 * (b.right - b.left)
         lower.bar(100.0 * b.left + width / 2, b.n, width=0.86 * width, color=ACCENT, alpha=0.45)
-    _dress(lower, xlabel="probability of the answer, %", ylabel="images")
+    dress(lower, xlabel="probability of the answer, %", ylabel="images")
     lower.set(xlim=(-1.5, 101.5), xticks=range(0, 101, 20))
     lower.set_ylim(0, max(1, max((b.n for b in metrics.reliability), default=1)) * 1.08)
     lower.yaxis.set_major_locator(MaxNLocator(nbins=2, integer=True))
@@ -91,16 +92,16 @@ def risk_coverage_figure(predictions: Predictions, metrics: Metrics) -> str:
                 1.5,
                 total + 0.012 * top,
                 f"answering everything: {per_hundred(total / 100)}% wrong",
-                **_note("left", "bottom"),
+                **note("left", "bottom"),
             )
         )
         if metrics.risk_at_half is not None:
             half = 100.0 * metrics.risk_at_half
             axes.plot([50], [half], "o", color=ACCENT, markersize=7)
             label = f"surer half: {per_hundred(metrics.risk_at_half)}% wrong"
-            note = _note("right", "bottom") | {"color": INK}
-            plain(axes.text(48.5, half + 0.03 * top, label, **note))
-    _dress(axes, xlabel="images answered, surest first, %", ylabel="wrong among them, %")
+            words = note("right", "bottom") | {"color": INK}
+            plain(axes.text(48.5, half + 0.03 * top, label, **words))
+    dress(axes, xlabel="images answered, surest first, %", ylabel="wrong among them, %")
     axes.set(xlim=(0, 100.5), xticks=range(0, 101, 20))
     description = (
         f"Answering everything gives {per_hundred(_wrong(metrics))} percent errors, "
@@ -131,7 +132,7 @@ def set_size_figure(predictions: Predictions) -> str:
     ticks = list(range(first, last + 1))
     cut = sizes.size > 0 and int(sets.sum(axis=1).max()) > _MAX_SIZES
     axes.set_xticks(ticks, [f"{size}+" if cut and size == _MAX_SIZES else str(size) for size in ticks])
-    _dress(axes, xlabel="candidates in the set", ylabel="images")
+    dress(axes, xlabel="candidates in the set", ylabel="images")
     axes.set_xlim(first - 0.6, max(last, first + 3) + 0.6)
     axes.set_ylim(0, max(1.0, axes.dataLim.y1 * 1.04))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -158,11 +159,11 @@ def family_figure(metrics: Metrics) -> str:
         if row.accuracy is not None:
             alone.barh(i, 100.0 * row.accuracy, height=0.56, color=ACCENT, alpha=0.85, gid=f"alone{i}")
             tips[f"alone{i}"] = f"{row.family} alone: {per_hundred(row.accuracy)}% of {number(row.n)} images"
-            _whisker(alone, row.low, row.high, i, INK)
+            whisker(alone, row.low, row.high, i, INK)
             end = 100.0 * (row.high if row.high is not None else row.accuracy)
-            plain(alone.text(end + 1.2, i, per_hundred(row.accuracy), **(_note("left", "center") | {"color": INK})))
+            plain(alone.text(end + 1.2, i, per_hundred(row.accuracy), **(note("left", "center") | {"color": INK})))
         if row.drop is not None:
-            _whisker(lost, row.drop_low, row.drop_high, i, ACCENT)
+            whisker(lost, row.drop_low, row.drop_high, i, ACCENT)
             lost.plot([100.0 * row.drop], [i], "o", color=ACCENT, markersize=7, gid=f"lost{i}")
             tips[f"lost{i}"] = f"without {row.family}: {per_hundred(row.without)}%, {signed(row.drop)} points lost"
     lines = [
@@ -172,29 +173,12 @@ def family_figure(metrics: Metrics) -> str:
     ]
     for value, label, style, lift in lines:
         if value is not None:
-            alone.axvline(
-                100.0 * value, color=INK if style == "-" else MUTED, linewidth=1.2, linestyle=style, zorder=0.5
-            )
-            # The label stands right of its line, unless that would run out of the panel.
-            side = "right" if value > 0.75 else "left"
-            plain(
-                alone.annotate(
-                    f"{label} {per_hundred(value)}",
-                    (100.0 * value, 1.0),
-                    xycoords=("data", "axes fraction"),
-                    xytext=(-3 if side == "right" else 3, lift - 4),
-                    textcoords="offset points",
-                    **_note(side, "bottom"),
-                )
-            )
+            level_line(alone, value, label, style, lift - 4, INK if style == "-" else MUTED)
     lost.axvline(0.0, color=INK, linewidth=1.2, zorder=0.5)
     for axes in (alone, lost):
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_yticks(range(len(rows)), names if axes is alone else [""] * len(rows))
-        for tick in axes.get_yticklabels():
-            plain(tick)
-    _dress(alone, xlabel="accuracy of the family alone, %", ylabel="", grid="x")
-    _dress(lost, xlabel="points lost without it", ylabel="", grid="x")
+        name_rows(axes, names if axes is alone else [""] * len(rows))
+    dress(alone, xlabel="accuracy of the family alone, %", ylabel="", grid="x")
+    dress(lost, xlabel="points lost without it", ylabel="", grid="x")
     for axes in (alone, lost):
         axes.tick_params(axis="y", labelcolor=INK)
     alone.set_xlim(0, 100)
@@ -230,7 +214,7 @@ def open_set_figure(predictions: Predictions, metrics: Metrics) -> str:
         )
         if filled:
             axes.stairs(share, edges, color=colour, linewidth=1.5)
-    _dress(axes, xlabel="open-set p-value: low means “none of the candidates”", ylabel="images, %")
+    dress(axes, xlabel="open-set p-value: low means “none of the candidates”", ylabel="images, %")
     axes.set(xlim=(0, 1), ylim=(0, max(1.0, 1.06 * top)))
     _key(figure, [("made by a candidate", ACCENT), ("made by another model", ERROR)])
     area = metrics.open_set.auroc if metrics.open_set else None
@@ -244,23 +228,6 @@ def _single(*, key: bool = False) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _dress(axes: Axes, *, xlabel: str, ylabel: str, grid: str = "y") -> None:
-    """Take away all ink that carries nothing."""
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(LINE)
-    axes.set_xlabel(xlabel, color=MUTED, fontsize=11)
-    axes.set_ylabel(ylabel, color=MUTED, fontsize=11)
-    axes.tick_params(colors=MUTED, labelsize=11, length=0, pad=5)
-    axes.grid(True, axis="x" if grid == "x" else "y", color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.patch.set_alpha(0.0)
-
-
-def _note(horizontal: str, vertical: str) -> dict[str, Any]:
-    return {"color": MUTED, "fontsize": 11.0, "horizontalalignment": horizontal, "verticalalignment": vertical}
-
-
 def _key(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
     """Name the colours above the plot."""
     from matplotlib.patches import Rectangle
@@ -268,13 +235,8 @@ def _key(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
     x = 0.105
     for label, colour in entries:
         figure.add_artist(Rectangle((x, 0.948), 10 / _WIDTH, 10 / _HEIGHT, facecolor=colour, linewidth=0))
-        figure.text(x + 16 / _WIDTH, 0.961, label, **(_note("left", "center") | {"color": INK}))
+        figure.text(x + 16 / _WIDTH, 0.961, label, **(note("left", "center") | {"color": INK}))
         x += (44 + 5.9 * len(label)) / _WIDTH
-
-
-def _whisker(axes: Axes, low: float | None, high: float | None, y: float, colour: str) -> None:
-    if low is not None and high is not None:
-        axes.plot([100.0 * low, 100.0 * high], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
 
 
 def _thinned(x: np.ndarray, y: np.ndarray, limit: int = 600) -> tuple[np.ndarray, np.ndarray]:

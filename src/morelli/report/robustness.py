@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from morelli._files import write_text
 from morelli._text import safe_text
+from morelli.report._axes import dress, level_line, name_rows, note, whisker
 from morelli.report._page import render
 from morelli.report._svg import ACCENT, INK, MUTED, new_figure, plain, styled, to_svg
 from morelli.report._text import decimal, per_hundred, shorten, span
-from morelli.report.figures import _dress, _note, _whisker
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -126,35 +126,22 @@ def robustness_figure(study: Robustness) -> str:
             if row.accuracy is None:
                 continue
             y, gid = i + _SHIFT[how], f"{how}{i}"
-            _whisker(axes, row.low, row.high, y, INK)
+            whisker(axes, row.low, row.high, y, INK)
             fill = _COLOUR[how] if row.known else "none"
             axes.plot([100.0 * row.accuracy], [y], "o", markersize=8, color=_COLOUR[how], markerfacecolor=fill, gid=gid)
             tips[gid] = f"{view}, trained {name}: {per_hundred(row.accuracy)}%, interval {span(row.low, row.high)}"
     if 0 < n_seen < len(views):
         axes.axhline(n_seen - 0.5, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-        plain(axes.text(99.5, n_seen - 0.42, "never seen in training", **_note("right", "top")))
-    axes.axvline(100.0 * study.chance, color=MUTED, linewidth=1.2, linestyle=(0, (1, 2)), zorder=0.5)
-    plain(
-        axes.annotate(
-            f"chance {per_hundred(study.chance)}",
-            (100.0 * study.chance, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, 4),
-            textcoords="offset points",
-            **_note("left", "bottom"),
-        )
-    )
-    axes.set_ylim(len(views) - 0.4, -0.6)
-    axes.set_yticks(range(len(views)), names)
-    for tick in axes.get_yticklabels():
-        plain(tick)
-    _dress(axes, xlabel="right model, of 100 images", ylabel="", grid="x")
+        plain(axes.text(99.5, n_seen - 0.42, "never seen in training", **note("right", "top")))
+    level_line(axes, study.chance, "chance", (0, (1, 2)), 4)
+    name_rows(axes, names)
+    dress(axes, xlabel="right model, of 100 images", ylabel="", grid="x")
     axes.tick_params(axis="y", labelcolor=INK)
     axes.set_xlim(0, 100)
     for i, (how, words) in enumerate((("views", "trained on views"), ("clean", "trained on untouched references"))):
-        text = figure.text(left + 0.17 * i, 1 - 16 / height, f"● {words}", **_note("left", "center"))
+        text = figure.text(left + 0.17 * i, 1 - 16 / height, f"● {words}", **note("left", "center"))
         plain(text).set_color(_COLOUR[how])
-    plain(figure.text(left + 0.45, 1 - 16 / height, "hollow: a view that it never saw", **_note("left", "center")))
+    plain(figure.text(left + 0.45, 1 - 16 / height, "hollow: a view that it never saw", **note("left", "center")))
     description = "; ".join(
         f"{view}: {per_hundred(study.at('views', view).accuracy)} trained on views, "
         f"{per_hundred(study.at('clean', view).accuracy)} on untouched references"
