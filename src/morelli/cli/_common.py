@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,12 +14,15 @@ import typer
 from morelli.errors import CatalogError, MorelliError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from morelli.catalog import Catalog
     from morelli.encoders import FeatureCache
 
 __all__ = [
     "BundleArgument",
     "CacheOption",
+    "EncoderOption",
     "FoldsOption",
     "ImagesArgument",
     "LabelOption",
@@ -31,6 +34,7 @@ __all__ = [
     "open_catalog",
     "parse_views",
     "progress",
+    "tell_study",
 ]
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle made by morelli fit.")]
@@ -42,6 +46,15 @@ ImagesArgument = Annotated[
 ]
 LabelOption = Annotated[
     str, typer.Option("--label", metavar="COLUMN", help="Column to tell: model, version, language ...")
+]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME[+NAME]",
+        help='What measures the images, see "morelli encoders list".',
+        show_default="the forensic families, and a pretrained encoder where it was fetched",
+    ),
 ]
 SplitOption = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Use only the rows of this split.")]
 FoldsOption = Annotated[int, typer.Option("--folds", min=2, metavar="N", help="Folds of whole prompts.")]
@@ -136,6 +149,36 @@ def check_output(path: Path, *, folder: bool = False) -> None:
         raise MorelliError(f"{around} is a file, so that nothing can be written below it.")
     if not os.access(around, os.W_OK):
         raise MorelliError(f"{around}: this folder cannot be written to.")
+
+
+def tell_study(
+    written: Path, as_json: bool, table: Callable[[], Table], headline: str, notes: Sequence[str], files: Sequence[str]
+) -> None:
+    """Print what a study came to: its JSON file, or a table, a sentence, notes and where its page is.
+
+    Parameters
+    ----------
+    written : Path
+        Folder.
+    as_json : bool
+    table : callable
+        Makes the table, which is not needed for JSON.
+    headline : str
+    notes : sequence of str
+    files : sequence of str
+        In the folder; one of them ends in ``.json``.
+    """
+    if as_json:
+        document = next(name for name in files if name.endswith(".json"))
+        typer.echo((written / document).read_text(encoding="utf-8"), nl=False)
+        return
+    from rich.console import Console
+
+    Console().print(table())
+    typer.echo(headline)
+    for note in notes:
+        typer.echo(f"Note: {note}")
+    typer.echo(f"Written to {written}: {', '.join(files)}")
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from morelli.cli._common import (
     open_cache,
     open_catalog,
     progress,
+    tell_study,
 )
 
 __all__ = ["attributors", "compare"]
@@ -78,8 +79,6 @@ def compare(
     check_output(output, folder=True)
     counts = None if references is None else _counts(references)
 
-    from rich.console import Console
-
     from morelli.report.comparison import comparison_headline, comparison_table, write_comparison
     from morelli.trials.compare import compare as run
 
@@ -102,14 +101,14 @@ def compare(
             resume_dir=output / "parts",
         )
     write_comparison(comparison, output, title=f"Attributors on {catalog.name}")
-    if as_json:
-        typer.echo((output / "comparison.json").read_text(encoding="utf-8"), nl=False)
-        return
-    Console().print(comparison_table(comparison))
-    typer.echo(comparison_headline(comparison))
-    for note in comparison.notes:
-        typer.echo(f"Note: {note}")
-    typer.echo(f"Written to {output}: comparison.html, comparison.json, comparison.csv")
+    tell_study(
+        output,
+        as_json,
+        lambda: comparison_table(comparison),
+        comparison_headline(comparison),
+        comparison.notes,
+        ("comparison.html", "comparison.json", "comparison.csv"),
+    )
 
 
 def attributors() -> None:

@@ -10,6 +10,7 @@ import typer
 
 from morelli.cli._common import (
     CacheOption,
+    EncoderOption,
     NoCacheOption,
     SplitOption,
     WorkersOption,
@@ -53,15 +54,7 @@ def fit(
     label: Annotated[
         str, typer.Option("--label", metavar="COLUMN", help="Column to learn: model, version, language ...")
     ] = "model",
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            "--encoder",
-            metavar="NAME[+NAME]",
-            help='What measures the images, see "morelli encoders list".',
-            show_default="the forensic families, and a pretrained encoder where it was fetched",
-        ),
-    ] = None,
+    encoder: EncoderOption = None,
     split: SplitOption = None,
     views: Annotated[
         str,

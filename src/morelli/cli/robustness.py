@@ -9,6 +9,7 @@ import typer
 
 from morelli.cli._common import (
     CacheOption,
+    EncoderOption,
     FoldsOption,
     ImagesArgument,
     LabelOption,
@@ -20,6 +21,7 @@ from morelli.cli._common import (
     open_catalog,
     parse_views,
     progress,
+    tell_study,
 )
 
 __all__ = ["robustness"]
@@ -48,15 +50,7 @@ def robustness(
         int, typer.Option("--set", min=2, metavar="N", help="Images of one model that are judged together.")
     ] = 8,
     label: LabelOption = "model",
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            "--encoder",
-            metavar="NAME[+NAME]",
-            help='What measures the images, see "morelli encoders list".',
-            show_default="as for morelli fit",
-        ),
-    ] = None,
+    encoder: EncoderOption = None,
     split: SplitOption = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of folds, sets, estimators and bootstraps.")] = 0,
     as_json: Annotated[
@@ -69,8 +63,8 @@ def robustness(
     """Measure what compression, resizing and blur cost, and what training on such images gains.
 
     Every fold is judged, in every test view, by an attributor that has seen its references untouched and by one that
-    has seen them in the training views. By default every image is measured in eighteen views, once: what was measured
-    is in the cache, and an interrupted study goes on there.
+    has seen them in the training views. By default every image is measured in twenty-three views, once: what was
+    measured is in the cache, and an interrupted study goes on there.
 
     Examples:
 
@@ -81,8 +75,6 @@ def robustness(
     check_output(output, folder=True)
     trained = parse_views(train_views, "--train-views")
     tested = None if test_views is None else parse_views(test_views, "--test-views")
-
-    from rich.console import Console
 
     from morelli.report.robustness import robustness_headline, robustness_table, write_robustness
     from morelli.trials.robustness import TEST_VIEWS
@@ -106,11 +98,11 @@ def robustness(
             progress=judging,
         )
     write_robustness(study, output, title=f"Robustness on {catalog.name}")
-    if as_json:
-        typer.echo((output / "robustness.json").read_text(encoding="utf-8"), nl=False)
-        return
-    Console().print(robustness_table(study))
-    typer.echo(robustness_headline(study))
-    for note in study.notes:
-        typer.echo(f"Note: {note}")
-    typer.echo(f"Written to {output}: robustness.html, robustness.json, robustness.csv, robustness.svg")
+    tell_study(
+        output,
+        as_json,
+        lambda: robustness_table(study),
+        robustness_headline(study),
+        study.notes,
+        ("robustness.html", "robustness.json", "robustness.csv", "robustness.svg"),
+    )
