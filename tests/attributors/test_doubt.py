@@ -107,11 +107,11 @@ def test_gradient(beta, doubt):
     z, y = draw(30, 5, 2)
     problem = CalibrationProblem.of(z, y, np.random.default_rng(0).random(30), True, None)
 
-    def at(log_beta, odds):
-        return _loss(problem, np.exp(log_beta), 1 / (1 + np.exp(-odds)))[0]
+    def at(theta):
+        return _loss(problem, np.exp(theta[0]), 1 / (1 + np.exp(-theta[1])), theta[2:])[0]
 
-    here, h = np.array([np.log(beta), np.log(doubt / (1 - doubt))]), 1e-5
-    numeric = [(at(*(here + step)) - at(*(here - step))) / (2 * h) for step in h * np.eye(2)]
+    here, h = np.array([np.log(beta), np.log(doubt / (1 - doubt)), *np.zeros(5)]), 1e-5
+    numeric = [(at(here + step) - at(here - step)) / (2 * h) for step in h * np.eye(7)]
     value, gradient = _loss(problem, beta, doubt)
     np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-8)
     p = (1 - doubt) * softmax(beta * problem.z, axis=1) + doubt / 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,3 +73,7 @@ class Training:
     log_loss: float
     leak_free: bool
     notes: tuple[str, ...]
+
+    def leaking(self, note: str) -> Training:
+        """Return these facts for a fit whose groups cannot keep prompts apart, for the reason that `note` gives."""
+        return replace(self, leak_free=False, notes=(*self.notes, note))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -55,9 +56,15 @@ class CalibratorChoice:
         """Return the choice with the temperature multiplied by `factor`."""
         return replace(self, calibrator=self.calibrator.sharpened(factor), sharpening=self.sharpening * factor)
 
+    @cached_property
+    def as_learned(self) -> Chosen:
+        """The calibrator with the temperature that it was fitted with, before any sharpening."""
+        return self.calibrator.sharpened(1 / self.sharpening)
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-able values."""
-        return {**self.__dict__, "nll": dict(self.nll), "calibrator": self.calibrator.to_dict()}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**values, "nll": dict(self.nll), "calibrator": self.calibrator.to_dict()}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:

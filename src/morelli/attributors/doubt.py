@@ -14,7 +14,7 @@ not follow outliers).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
@@ -30,8 +30,6 @@ from morelli.attributors.calibration import (
 
 __all__ = ["DoubtedBiases", "DoubtedTemperature", "best_temperature"]
 
-Calibrator = TypeVar("Calibrator", bound=SoftmaxCalibrator)
-
 STARTS = (0.003, 0.03, 0.2)
 """Shares of doubt that the search starts from."""
 
@@ -39,7 +37,22 @@ N_STARTS = 9
 """Temperatures that are tried for each of them, from the best without doubt to the lowest that is allowed."""
 
 
-class DoubtedTemperature(SoftmaxCalibrator):
+class _Doubted(SoftmaxCalibrator):
+    """What calibrators with a share of doubt have in common."""
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Rebuild from `to_dict`; ValueError if the state cannot be right."""
+        new = super().from_dict(state)
+        if not new.doubt > 0:
+            raise ValueError(f"the stored {cls.name} calibrator is damaged: doubt {new.doubt}")
+        return new
+
+    def _nll(self, problem: CalibrationProblem, beta: float, bias: FloatArray) -> float:
+        return _loss(problem, beta, self.doubt, bias)[0]
+
+
+class DoubtedTemperature(_Doubted):
     r"""One temperature for all classes, and a share of doubt.
 
     Both minimise the weighted negative log-likelihood together. The temperature is bounded as in
@@ -67,12 +80,17 @@ class DoubtedTemperature(SoftmaxCalibrator):
         # boundless, so that the search must not start there alone.
         low, high = float(np.log(alone)), float(np.log(problem.highest))
         bounds = [(low - 3.0, high), (float(logit(least)), float(logit(MOST_DOUBT)))]
+
+        def objective(theta: FloatArray) -> tuple[float, FloatArray]:
+            value, gradient = _loss(problem, float(np.exp(theta[0])), float(expit(theta[1])))
+            return value, gradient[:2]
+
         found = []
         for share in STARTS:
             start = float(np.clip(share, least, MOST_DOUBT))
             sharp = min(np.linspace(low, high, N_STARTS), key=lambda at: _loss(problem, float(np.exp(at)), start)[0])
             best = minimize(
-                lambda theta: _loss(problem, float(np.exp(theta[0])), float(expit(theta[1]))),
+                objective,
                 [sharp, float(logit(start))],
                 jac=True,
                 method="L-BFGS-B",
@@ -84,16 +102,8 @@ class DoubtedTemperature(SoftmaxCalibrator):
         self.doubt = float(np.clip(expit(odds), least, MOST_DOUBT))
         return float(np.exp(log_beta)), flat, log_beta in bounds[0]
 
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild from `to_dict`; ValueError if the state cannot be right."""
-        return _with_doubt(super().from_dict(state))
 
-    def _nll(self, problem: CalibrationProblem, beta: float, bias: FloatArray) -> float:
-        return _loss(problem, beta, self.doubt)[0]
-
-
-class DoubtedBiases(BiasCorrectedTemperature):
+class DoubtedBiases(_Doubted, BiasCorrectedTemperature):
     r"""One temperature, a bias for each class held by a ridge, and a share of doubt.
 
     ``p(k | z) = (1 - doubt) softmax(z / T + b)_k + doubt / K``; the penalty on the biases is that of
@@ -115,22 +125,14 @@ class DoubtedBiases(BiasCorrectedTemperature):
         self.doubt = plain.doubt
         if not problem.z.any():
             return start, flat, at_bound
-        z, labels, w = problem.z, problem.labels, problem.weights
-        k, rows, penalty = z.shape[1], np.arange(len(z)), self.ridge / problem.n_effective
-        present = np.bincount(labels, minlength=k) > 0
+        penalty = self.ridge / problem.n_effective
+        present = np.bincount(problem.labels, minlength=len(flat)) > 0
 
         def objective(theta: FloatArray) -> tuple[float, FloatArray]:
-            beta, doubt, bias = float(np.exp(theta[0])), float(expit(theta[1])), theta[2:]
-            share = np.exp(log_softmax(beta * z + bias, axis=1))
-            true = share[rows, labels]
-            p = (1 - doubt) * true + doubt / k
-            # How much of an image is explained by what was measured, and not by doubt.
-            heard = w * (1 - doubt) * true / p
-            in_beta = -beta * (heard @ (z[rows, labels] - np.einsum("ij,ij->i", share, z)))
-            in_doubt = -doubt * (1 - doubt) * (w @ ((1 / k - true) / p))
-            in_bias = heard @ share - np.bincount(labels, heard, minlength=k) + penalty * bias
-            value = float(-w @ np.log(p)) + penalty / 2 * float(bias @ bias)
-            return value, np.concatenate(([in_beta, in_doubt], in_bias))
+            bias = theta[2:]
+            value, gradient = _loss(problem, float(np.exp(theta[0])), float(expit(theta[1])), bias)
+            gradient[2:] += penalty * bias
+            return value + penalty / 2 * float(bias @ bias), gradient
 
         low, high = float(np.log(start)) - 3.0, float(np.log(problem.highest))
         bounds: list[tuple[float | None, float | None]] = [
@@ -143,21 +145,6 @@ class DoubtedBiases(BiasCorrectedTemperature):
         best = minimize(objective, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         self.doubt = float(np.clip(expit(best.x[1]), problem.least_doubt, MOST_DOUBT))
         return float(np.exp(best.x[0])), np.asarray(best.x[2:], dtype=np.float64), float(best.x[0]) in (low, high)
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Rebuild from `to_dict`; ValueError if the state cannot be right."""
-        return _with_doubt(super().from_dict(state))
-
-    def _nll(self, problem: CalibrationProblem, beta: float, bias: FloatArray) -> float:
-        words = log_softmax(beta * problem.z + bias, axis=1)
-        return float(-problem.weights @ self.doubted(words)[np.arange(len(words)), problem.labels])
-
-
-def _with_doubt(calibrator: Calibrator) -> Calibrator:
-    if not calibrator.doubt > 0:
-        raise ValueError(f"the stored {calibrator.name} calibrator is damaged: doubt {calibrator.doubt}")
-    return calibrator
 
 
 def best_temperature(problem: CalibrationProblem, doubt: float) -> float:
@@ -176,14 +163,18 @@ def best_temperature(problem: CalibrationProblem, doubt: float) -> float:
     return float(problem.scale / np.exp(best.x))
 
 
-def _loss(problem: CalibrationProblem, beta: float, doubt: float) -> tuple[float, FloatArray]:
-    """Return the mean negative log-likelihood, and its derivatives in log(beta) and logit(doubt)."""
-    z, rows = problem.z, np.arange(len(problem.z))
-    share = np.exp(log_softmax(beta * z, axis=1))
+def _loss(
+    problem: CalibrationProblem, beta: float, doubt: float, bias: FloatArray | float = 0.0
+) -> tuple[float, FloatArray]:
+    """Return the mean negative log-likelihood, and its derivatives in log(beta), logit(doubt) and the biases."""
+    z, labels, w, rows = problem.z, problem.labels, problem.weights, np.arange(len(problem.z))
+    share = np.exp(log_softmax(beta * z + bias, axis=1))
     k = z.shape[1]
-    true = share[rows, problem.labels]
+    true = share[rows, labels]
     p = (1 - doubt) * true + doubt / k
-    in_beta = (1 - doubt) * true * (z[rows, problem.labels] - np.einsum("ij,ij->i", share, z)) / p
-    in_doubt = (1 / k - true) / p
-    gradient = np.array([-beta * (problem.weights @ in_beta), -doubt * (1 - doubt) * (problem.weights @ in_doubt)])
-    return float(-problem.weights @ np.log(p)), gradient
+    # How much of an image is explained by what was measured, and not by doubt.
+    heard = w * (1 - doubt) * true / p
+    in_beta = -beta * (heard @ (z[rows, labels] - np.einsum("ij,ij->i", share, z)))
+    in_doubt = -doubt * (1 - doubt) * (w @ ((1 / k - true) / p))
+    in_bias = heard @ share - np.bincount(labels, heard, minlength=k)
+    return float(-w @ np.log(p)), np.concatenate(([in_beta, in_doubt], in_bias))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -243,8 +242,7 @@ def fit_attributor(
         n_contrasts=np.concatenate([features.n_contrasts for features in tables]),
     )
     if not groups.leak_free:
-        training = attributor.training_
-        attributor.training_ = replace(training, leak_free=False, notes=(*training.notes, groups.note))
+        attributor.training_ = attributor.training_.leaking(groups.note)
     return attributor, list(attributor.training_.notes)
 
 

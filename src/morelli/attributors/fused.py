@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from morelli.attributors._folding import check_classes, check_group_ids, deal_references
 from morelli.attributors._judging import Judged, Spread, judge
+from morelli.attributors._settings import FusedSettings
 from morelli.attributors.answers import Answers, Training
 from morelli.attributors.calibration import SoftmaxCalibrator, TemperatureCalibrator
 from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
@@ -38,7 +38,7 @@ MIN_IMAGES = 3
 """Fewest references of a class: with fewer, no image of it can be judged by a model that has seen two others."""
 
 
-class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class FusedAttributor(FusedSettings):
     """Discriminants fused log-linearly, with calibrated probabilities, conformal sets and an open-set p-value.
 
     Everything that says how sure an answer is (fusion weights, calibration, conformal threshold, open-set scores) comes
@@ -97,27 +97,6 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> bool(answers.prediction_set[0, 0]), sorted(answers.evidence)
     (True, ['left', 'right'])
     """
-
-    def __init__(
-        self,
-        blocks: Mapping[str, slice] | None = None,
-        *,
-        shrinkage: float = 0.003,
-        within_share: float = 0.3,
-        n_folds: int = 10,
-        level: float = 0.9,
-        set_method: str = "lac",
-        set_per_class: bool = False,
-        random_state: int = 0,
-    ) -> None:
-        self.blocks = blocks
-        self.shrinkage = shrinkage
-        self.within_share = within_share
-        self.n_folds = n_folds
-        self.level = level
-        self.set_method = set_method
-        self.set_per_class = set_per_class
-        self.random_state = random_state
 
     def fit(
         self,
@@ -225,7 +204,8 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: ArrayLike) -> Float:
         """Return calibrated probabilities among the candidates, shape (n, K)."""
-        return np.asarray(np.exp(self._calibrated(self._judge(X))[1]))
+        _, fused = self._judge(X)
+        return np.asarray(np.exp(self.calibration_.calibrator.transform(fused)))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable candidate of each row, whatever the doubt; shape (n,)."""
@@ -234,23 +214,22 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def answer(self, X: ArrayLike) -> Answers:
         """Return probabilities, conformal sets, open-set p-values and evidence for `X`, shape (n, d)."""
-        judged = self._judge(X)
-        undoubted, log_proba = self._calibrated(judged)
-        proba = np.exp(log_proba)
+        judged, fused = self._judge(X)
+        calibrator = self.calibration_.calibrator
+        undoubted = calibrator.undoubted(fused)
         weights = np.array(list(self.weights_.values()))
         # The thresholds of the sets were found at the temperature of out-of-fold answers. A lower one makes the sets
         # smaller, and they cover the truth only if the discriminants did become that much better.
-        as_learned = self.calibration_.sharpened(1 / self.calibration_.sharpening).calibrator
+        as_learned = self.calibration_.as_learned
         # A temperature divides every family's word alike, so that evidence stays additive on the scale of the answer.
-        scale = 1 / self.calibration_.calibrator.temperature
-        words = scale * weights[:, None, None] * judged.log_likelihood
+        words = 1 / calibrator.temperature * weights[:, None, None] * judged.log_likelihood
         words -= words.mean(axis=2, keepdims=True)
         unlike = self.open_set_.p_values(self.rejector_.strangeness(judged.sighting))
         outlying = self.outlying_.p_values(judged.outlyingness.mean(axis=0))
         return Answers(
-            proba=proba,
+            proba=np.exp(calibrator.doubted(undoubted)),
             undoubted=undoubted,
-            prediction_set=self.conformal_.predict_set(np.exp(as_learned.transform(judged.fuse(weights)))),
+            prediction_set=self.conformal_.predict_set(np.exp(as_learned.transform(fused))),
             # Bonferroni with unequal shares: the smaller of two p-values stays one.
             open_set_p=np.minimum(1, np.minimum(unlike / (1 - OUTLYING_SHARE), outlying / OUTLYING_SHARE)),
             evidence=dict(zip(self.weights_, words, strict=True)),
@@ -338,17 +317,13 @@ class FusedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         new.answer(np.zeros((1, new.n_features_in_)))
         return new
 
-    def _judge(self, X: ArrayLike) -> Judged:
+    def _judge(self, X: ArrayLike) -> tuple[Judged, Float]:
+        """Return what the families make of `X`, and their weighted sum, shape (n, K)."""
         check_is_fitted(self)
         # Features come in single precision; what is computed from them is double, whatever they are.
         values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return judge(self.discriminants_, self.named_blocks(values.shape[1]), values)
-
-    def _calibrated(self, judged: Judged) -> tuple[Float, Float]:
-        """Return log-probabilities before and with the share of doubt, shape (n, K)."""
-        calibrator = self.calibration_.calibrator
-        undoubted = calibrator.undoubted(judged.fuse(np.array(list(self.weights_.values()))))
-        return undoubted, calibrator.doubted(undoubted)
+        judged = judge(self.discriminants_, self.named_blocks(values.shape[1]), values)
+        return judged, judged.fuse(np.array(list(self.weights_.values())))
 
     def named_blocks(self, n_features: int) -> dict[str, slice]:
         """Return the columns of each family in `n_features`, after checking `blocks`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -236,8 +236,7 @@ def fit_registered(
     # With no prompt known at all, groups are near-duplicate clusters: worth keeping together, but no proof of anything.
     attributor.fit(features.X, references.text(label).astype(str), groups.ids, **spread)
     if not groups.leak_free:
-        training: Training = attributor.training_
-        attributor.training_ = replace(training, leak_free=False, notes=(*training.notes, groups.note))
+        attributor.training_ = attributor.training_.leaking(groups.note)
     fitted: Attributor = attributor
     return fitted
 

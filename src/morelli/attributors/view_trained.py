@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from morelli.attributors._settings import FusedSettings
 from morelli.attributors.answers import Answers, Training
 from morelli.attributors.calibrator_choice import CalibratorChoice
 from morelli.attributors.conformal import SplitConformal
@@ -33,7 +33,7 @@ UNFAMILIAR = "unfamiliar"
 """What an image is judged as that resembles none of the views."""
 
 
-class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ViewTrainedAttributor(FusedSettings):
     """Fused attributors, each fitted to the references in one view, and a discriminant that chooses among them.
 
     Parameters
@@ -64,27 +64,6 @@ class ViewTrainedAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     >>> answers.judged_as.tolist(), attributor.classes_[answers.proba.argmax(axis=1)].tolist()
     (['none', 'blur:2'], ['ada', 'ada'])
     """
-
-    def __init__(
-        self,
-        blocks: Mapping[str, slice] | None = None,
-        *,
-        shrinkage: float = 0.003,
-        within_share: float = 0.3,
-        n_folds: int = 10,
-        level: float = 0.9,
-        set_method: str = "lac",
-        set_per_class: bool = False,
-        random_state: int = 0,
-    ) -> None:
-        self.blocks = blocks
-        self.shrinkage = shrinkage
-        self.within_share = within_share
-        self.n_folds = n_folds
-        self.level = level
-        self.set_method = set_method
-        self.set_per_class = set_per_class
-        self.random_state = random_state
 
     def fit(
         self,
