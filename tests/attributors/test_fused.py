@@ -4,20 +4,17 @@ import json
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import morelli.attributors.fused as fused
-from morelli.attributors import Answers, FusedAttributor
+from morelli.attributors import FusedAttributor
 from morelli.attributors.calibration import BiasCorrectedTemperature
-from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.doubt import DoubtedBiases, DoubtedTemperature
-from morelli.attributors.fusion import fit_fusion_weights
 from morelli.errors import NotEnoughDataError
 
-BLOCKS = {"left": slice(0, 6), "middle": slice(6, 8), "right": slice(8, 14)}
+from ._classes import BLOCKS, draw, same
 
 
 @parametrize_with_checks([FusedAttributor(n_folds=2)])
@@ -25,31 +22,10 @@ def test_scikit_learn(estimator, check):
     check(estimator)
 
 
-def draw(seed: int, n: int, k: int = 3, apart: float = 1.0, groups: int = 0, scale: float = 1.0):
-    """Return X (k n, 14), y, groups; a group shifts its images, so that it gives a class away."""
-    rng = np.random.default_rng(seed)
-    means = apart * np.random.default_rng(99).normal(size=(k, 14))
-    y = np.repeat(np.arange(k), n)
-    ids = rng.integers(0, groups, k * n) if groups else np.arange(k * n)
-    content = np.random.default_rng(7).normal(size=(max(groups, 1), 14)) if groups else np.zeros((k * n, 14))
-    return scale * (means[y] + content[ids] + rng.normal(size=(k * n, 14))), y, ids
-
-
 @pytest.fixture(scope="module")
 def fitted() -> FusedAttributor:
     X, y, _ = draw(0, 40)
     return FusedAttributor(BLOCKS).fit(X, np.array(["ada", "bob", "cyd"])[y])
-
-
-def same(a: Answers, b: Answers) -> None:
-    np.testing.assert_array_equal(a.proba, b.proba)
-    np.testing.assert_array_equal(a.undoubted, b.undoubted)
-    np.testing.assert_array_equal(a.prediction_set, b.prediction_set)
-    np.testing.assert_array_equal(a.open_set_p, b.open_set_p)
-    assert list(a.evidence) == list(b.evidence) == list(a.family_proba) == list(b.family_proba)
-    for name in a.evidence:
-        np.testing.assert_array_equal(a.evidence[name], b.evidence[name])
-        np.testing.assert_array_equal(a.family_proba[name], b.family_proba[name])
 
 
 # --- the estimator ------------------------------------------------------------------------------------------------
@@ -159,165 +135,6 @@ def test_constant_family_is_harmless():
     model = FusedAttributor(BLOCKS).fit(X, y)
     assert model.weights_["middle"] == 0
     np.testing.assert_array_equal(model.answer(X).evidence["middle"], 0)
-
-
-# --- folds --------------------------------------------------------------------------------------------------------
-
-
-def trained_on(monkeypatch, X: np.ndarray) -> list[set[int]]:
-    """Record which rows every discriminant is fitted to."""
-    row = {x.tobytes(): i for i, x in enumerate(X)}
-    calls: list[set[int]] = []
-    real = fused.fit_discriminant
-
-    def spy(values, *args, **kwargs):
-        calls.append({row[np.ascontiguousarray(x).tobytes()] for x in values})
-        return real(values, *args, **kwargs)
-
-    monkeypatch.setattr(fused, "fit_discriminant", spy)
-    return calls
-
-
-def test_groups_never_straddle_folds(monkeypatch):
-    X, y, groups = draw(8, 30, groups=13)
-    calls = trained_on(monkeypatch, X)
-    model = FusedAttributor(n_folds=5).fit(X, y, groups)
-    *folds, last = calls
-    assert model.training_.n_folds == 5
-    assert len(folds) == 5 + 3  # the usual cross-validation, and the coarser one of the learning curve
-    assert last == set(range(90))
-    for part in (folds[:5], folds[5:]):
-        held_out = [set(range(90)) - fold for fold in part]
-        assert sorted(i for rows in held_out for i in rows) == list(range(90))
-        for fold, rows in zip(part, held_out, strict=True):
-            assert not {groups[i] for i in fold} & {groups[i] for i in rows}
-    assert model.training_.leak_free and model.training_.notes == model.rejector_.notes
-    assert model.training_.n_groups == 13
-
-
-def test_grouping_takes_the_optimism_away():
-    """Every class has its own prompts, whose content gives it away to a model that has seen them."""
-    rng = np.random.default_rng(0)
-    groups = np.repeat(np.arange(24), 8)
-    y = np.arange(24)[groups] % 2
-    X = 3 * rng.normal(size=(24, 40))[groups] + rng.normal(size=(192, 40))
-    assert FusedAttributor().fit(X, y).training_.accuracy > 0.95
-    assert FusedAttributor().fit(X, y, groups).training_.accuracy < 0.75
-
-
-def test_without_groups_leakage_cannot_be_excluded():
-    X, y, _ = draw(9, 10)
-    training = FusedAttributor().fit(X, y).training_
-    assert not training.leak_free
-    assert "leakage" in training.notes[0] and "cannot be excluded" in training.notes[0]
-    assert training.n_groups == 30
-
-
-def test_a_class_of_one_group_is_named():
-    X, y, groups = draw(10, 12, groups=6)
-    groups[y == 1] = 99
-    model = FusedAttributor().fit(X, np.array(["ada", "bob", "cyd"])[y], groups)
-    assert not model.training_.leak_free
-    assert len(model.training_.notes) == 1 + len(model.rejector_.notes)
-    assert "bob" in model.training_.notes[0] and "ada" not in model.training_.notes[0]
-    assert model.training_.accuracy > 0.7  # bob is not missing from the folds
-
-
-@pytest.mark.parametrize("groups", [np.zeros(10), np.repeat([0, 1], 5)])
-def test_one_group_for_each_class_or_for_all(groups):
-    X, y, _ = draw(11, 5, k=2)
-    model = FusedAttributor().fit(X, y, groups)
-    assert not model.training_.leak_free
-    assert np.isfinite(model.predict_proba(X)).all()
-
-
-def test_group_labels_may_be_text():
-    X, y, groups = draw(12, 15, groups=7)
-    number, text = (
-        FusedAttributor().fit(X, y, ids) for ids in (groups, np.array([f"prompt {g}" for g in groups], dtype=object))
-    )
-    same(number.answer(X), text.answer(X))
-
-
-# --- several rows of one image ------------------------------------------------------------------------------------
-
-
-def journeys(seed: int, n: int, times: int = 3, **kwargs):
-    """Return X, y, prompts, images with `times` rows of each image that are nearly alike, in any order."""
-    X, y, prompts = draw(seed, n, **kwargs)
-    rng = np.random.default_rng(seed)
-    images = rng.permutation(np.repeat(np.arange(len(y)), times))
-    return X[images] + 0.01 * rng.normal(size=(len(images), 14)), y[images], prompts[images], images
-
-
-@pytest.mark.parametrize("known", ["none", "one class of one prompt", "all"])
-def test_rows_of_one_image_never_straddle_folds(monkeypatch, known):
-    X, y, prompts, images = journeys(24, 8, groups=6)
-    if known == "one class of one prompt":
-        prompts[y == 1] = 99
-    calls = trained_on(monkeypatch, X)
-    whole = []
-    choose, pool = fused.choose_calibrator, fused.learn_pooling
-    monkeypatch.setattr(fused, "choose_calibrator", lambda *args: whole.append(args[2]) or choose(*args))
-    monkeypatch.setattr(fused, "learn_pooling", lambda *args: whole.append(args[2]) or pool(*args))
-    model = FusedAttributor(n_folds=5).fit(X, y, None if known == "none" else prompts, images=images + 1000)
-    *parts, last = calls
-    assert len(parts) == 5 + 3 and last == set(range(72))
-    for seen in parts:
-        assert 0 < len(seen) < 72
-        assert not {images[i] for i in seen} & {images[i] for i in set(range(72)) - seen}
-    # Neither the choice of a calibrator nor the pooling of images takes rows of one image for two.
-    for ids in whole:
-        assert all(len(set(ids[images == image])) == 1 for image in range(24))
-    assert len(whole) == 2
-    assert model.training_.leak_free == (known == "all")
-    assert model.training_.n_groups == {"none": 24, "all": 6}.get(known, len(set(prompts)))
-
-
-def test_rows_of_one_image_straddle_folds_where_nobody_says_so(monkeypatch):
-    X, y, _, images = journeys(24, 8)
-    calls = trained_on(monkeypatch, X)
-    FusedAttributor(n_folds=5).fit(X, y)
-    assert any({images[i] for i in seen} & {images[i] for i in set(range(72)) - seen} for seen in calls[:5])
-
-
-def test_images_are_counted_and_not_their_rows():
-    X, y, prompts, images = journeys(25, 8, groups=6)
-    keep = (y != 2) | (images < 16 + 5)
-    model = FusedAttributor().fit(X[keep], y[keep], prompts[keep], images=images[keep])
-    assert model.training_.n_images == {"0": 8, "1": 8, "2": 5}
-    text = np.array([f"{name:03d}.png" for name in images], dtype=object)
-    same(FusedAttributor().fit(X[keep], y[keep], prompts[keep], images=text[keep]).answer(X), model.answer(X))
-    for left, enough in ((2, False), (3, True)):
-        rows = (y != 2) | (images < 16 + left)
-        assert (y[rows] == 2).sum() >= 6
-        if enough:
-            assert FusedAttributor().fit(X[rows], y[rows], images=images[rows]).training_.n_images["2"] == 3
-        else:
-            with pytest.raises(NotEnoughDataError, match=r"at least 3 reference images; too few of: 2 \(2\)\."):
-                FusedAttributor().fit(X[rows], y[rows], images=images[rows])
-
-
-def test_an_image_of_its_own_for_each_row_is_the_default():
-    X, y, prompts = draw(26, 12, groups=8)
-    for groups in (prompts, None):
-        plain = FusedAttributor(BLOCKS).fit(X, y, groups)
-        named = FusedAttributor(BLOCKS).fit(X, y, groups, images=np.arange(36) + 7)
-        same(named.answer(X), plain.answer(X))
-        assert named.training_ == plain.training_
-    for wrong in (np.arange(35), np.zeros((36, 1))):
-        with pytest.raises(ValueError, match="each of 36 images"):
-            FusedAttributor().fit(X, y, images=wrong)
-
-
-def test_telling_images_takes_the_optimism_away():
-    """Noise, of which each image is shown three times: whoever has seen one showing knows the others."""
-    rng = np.random.default_rng(0)
-    images = np.repeat(np.arange(40), 3)
-    y = np.arange(40)[images] % 2
-    X = rng.normal(size=(40, 60))[images] + 0.05 * rng.normal(size=(120, 60))
-    assert FusedAttributor().fit(X, y).training_.accuracy > 0.95
-    assert FusedAttributor().fit(X, y, images=images).training_.accuracy < 0.7
 
 
 # --- sizes --------------------------------------------------------------------------------------------------------
@@ -452,65 +269,6 @@ def test_rows_of_within_that_are_not_real_do_not_count():
     same(none.answer(X), FusedAttributor(BLOCKS).fit(X, y).answer(X))
 
 
-# --- what it promises ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("level", [0.8, 0.9])
-def test_conformal_coverage(level):
-    covered, sizes = [], []
-    for seed in range(6):
-        X, y, _ = draw(100 + seed, 25, k=4, apart=0.45)
-        new, truth, _ = draw(500 + seed, 150, k=4, apart=0.45)
-        sets = FusedAttributor(BLOCKS, level=level, random_state=seed).fit(X, y).answer(new).prediction_set
-        covered.append(sets[np.arange(len(truth)), truth].mean())
-        sizes.append(sets.sum(axis=1).mean())
-    assert level - 0.03 <= np.mean(covered) <= 1
-    assert 1 < np.mean(sizes) < 3  # the problem is hard, and yet the sets say something
-
-
-def test_sets_are_made_at_the_temperature_that_their_thresholds_were_found_at():
-    X, y, _ = draw(100, 8, k=4, apart=0.45)
-    model, new = FusedAttributor(BLOCKS).fit(X, y), draw(500, 50, k=4, apart=0.45)[0]
-    assert model.calibration_.sharpening < 0.99
-    before = model.answer(new)
-    model.calibration_ = model.calibration_.sharpened(1 / model.calibration_.sharpening)
-    after = model.answer(new)
-    np.testing.assert_array_equal(after.prediction_set, before.prediction_set)
-    assert after.proba.max(axis=1).mean() < before.proba.max(axis=1).mean()
-
-
-def test_open_set_p_values():
-    p, far = [], []
-    for seed in range(6):
-        X, y, _ = draw(200 + seed, 25, k=4, apart=1.2)
-        new, _, _ = draw(700 + seed, 50, k=4, apart=1.2)
-        model = FusedAttributor(BLOCKS, random_state=seed).fit(X, y)
-        p.extend(model.answer(new).open_set_p)
-        # Unknown models: like the mean of all candidates, where no family speaks for anyone.
-        middle = np.random.default_rng(99).normal(size=(4, 14)).mean(axis=0) * 1.2
-        far.extend(model.answer(middle + np.random.default_rng(seed).normal(size=(50, 14))).open_set_p)
-    p = np.array(p)
-    assert kstest(p, "uniform").statistic < 0.12
-    for level in (0.05, 0.1, 0.2):
-        assert (p <= level).mean() <= level + 0.03
-    assert np.median(far) < 0.1
-    assert (np.array(far) < 0.05).mean() > 3 * (p < 0.05).mean()
-
-
-def test_probabilities_are_calibrated():
-    log_loss, ideal = [], []
-    for seed in range(4):
-        X, y, _ = draw(300 + seed, 60, apart=0.4)
-        new, truth, _ = draw(900 + seed, 200, apart=0.4)
-        proba = FusedAttributor(BLOCKS, random_state=seed).fit(X, y).predict_proba(new)
-        log_loss.append(-np.log(proba[np.arange(len(truth)), truth]).mean())
-        # The best that any power of these very probabilities could reach.
-        powers = [np.log(proba) * t for t in np.linspace(0.5, 2, 31)]
-        powers = [z - np.log(np.exp(z).sum(axis=1, keepdims=True)) for z in powers]
-        ideal.append(min(-z[np.arange(len(truth)), truth].mean() for z in powers))
-    assert np.mean(log_loss) - np.mean(ideal) < 0.04
-
-
 # --- storage ------------------------------------------------------------------------------------------------------
 
 
@@ -562,60 +320,3 @@ def test_not_fitted():
             getattr(FusedAttributor(), call)(np.zeros((1, 3)))
     with pytest.raises(ValueError, match="not fitted"):
         FusedAttributor().to_parts()
-
-
-def test_noise_is_not_taken_for_knowledge(monkeypatch):
-    """Ten references of nothing: fusion weights and calibration must not be judged on what they were fitted to."""
-    blocks = {f"family {i}": slice(20 * i, 20 * i + 20) for i in range(7)}
-    cross_fit = FusedAttributor._cross_fit
-    fitted_to_itself = []
-
-    def spy(self, held_out, codes, fold, kind):
-        words = held_out.fuse(fit_fusion_weights(held_out.log_likelihood, codes))
-        fitted_to_itself.append(kind().fit(words, codes).transform(words))
-        return cross_fit(self, held_out, codes, fold, kind)
-
-    monkeypatch.setattr(FusedAttributor, "_cross_fit", spy)
-    claimed, right, covered, loss = [], [], [], []
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        X, y = rng.normal(size=(10, 140)), np.repeat([0, 1], 5)
-        attributor = FusedAttributor(blocks).fit(X, y, np.tile(np.arange(5), 2))
-        new, truth = rng.normal(size=(40, 140)), np.repeat([0, 1], 20)
-        answers = attributor.answer(new)
-        sets = [answers.prediction_set]
-        attributor.conformal_ = SplitConformal("lac", 0.9).fit(np.exp(fitted_to_itself[-1]), y)
-        sets.append(attributor.answer(new).prediction_set)
-        claimed.append([attributor.training_.accuracy, (fitted_to_itself[-1].argmax(axis=1) == y).mean()])
-        right.append((answers.proba.argmax(axis=1) == truth).mean())
-        covered.append([own[np.arange(40), truth].mean() for own in sets])
-        loss.append(-np.log(answers.proba[np.arange(40), truth]).mean())
-    assert abs(np.mean(right) - 0.5) < 0.05
-    # Some optimism stays: the other folds' discriminants have seen the images of this one. It claims 0.65 and covers
-    # 0.79 here (standard errors 0.02 and 0.03); what is fitted to the same predictions that are judged, 0.87 and 0.64.
-    (ours, naive), (coverage, narrow) = np.mean(claimed, axis=0), np.mean(covered, axis=0)
-    assert ours < 0.7
-    assert ours < naive - 0.15
-    assert coverage > 0.75
-    assert coverage > narrow + 0.1
-    # A temperature alone is nearly certain where the few references happen to agree, and loses 1.6 nats.
-    assert np.mean(loss) < 1.1
-
-
-def test_a_family_without_weight_still_has_an_opinion_of_its_own():
-    X, y, _ = draw(0, 20, apart=3.0)
-    attributor = FusedAttributor(BLOCKS).fit(X, y)
-    attributor.weights_["left"] = 0.0
-    answers = attributor.answer(X)
-    assert (answers.evidence["left"] == 0).all()
-    assert (answers.family_proba["left"].argmax(axis=1) == y).mean() > 0.8
-
-
-def test_what_is_like_no_image_at_all_is_outlying():
-    X, y, _ = draw(0, 200, apart=3.0)
-    attributor = FusedAttributor(BLOCKS).fit(X, y)
-    # Far beyond a class mean, the classes are told apart all the more surely; only the distance gives it away.
-    beyond = 30 * X[y == 0].mean(axis=0, keepdims=True)
-    assert attributor.predict_proba(beyond).max() > 0.99
-    assert attributor.answer(beyond).open_set_p[0] < 0.02
-    assert attributor.smallest_p < 0.01
