@@ -7,10 +7,12 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from morelli.attributors import Answers, FusedAttributor
+from morelli.attributors import FusedAttributor
 from morelli.attributors.familiarity import UNFAMILIAR_LEVEL
 from morelli.attributors.view_trained import UNFAMILIAR, ViewTrainedAttributor
 from morelli.errors import NotEnoughDataError
+
+from ._classes import same
 
 BLOCKS = {"left": slice(0, 6), "middle": slice(6, 12), "right": slice(12, 18)}
 VIEWS = ("none", "jpeg:85", "blur:1")
@@ -48,18 +50,6 @@ def draw(seed: int, n: int, views: tuple[str, ...] = VIEWS, own: float = 0.5):
 def fitted() -> ViewTrainedAttributor:
     X, y, prompts, views, images = draw(0, 60)
     return ViewTrainedAttributor(BLOCKS).fit(X, y, prompts, views=views, images=images)
-
-
-def same(a: Answers, b: Answers, close: bool = False) -> None:
-    check = np.testing.assert_allclose if close else np.testing.assert_array_equal
-    check(a.proba, b.proba)
-    check(a.undoubted, b.undoubted)
-    np.testing.assert_array_equal(a.prediction_set, b.prediction_set)
-    check(a.open_set_p, b.open_set_p)
-    assert list(a.evidence) == list(b.evidence) == list(a.family_proba) == list(b.family_proba)
-    for name in a.evidence:
-        check(a.evidence[name], b.evidence[name])
-        check(a.family_proba[name], b.family_proba[name])
 
 
 # --- the estimator ------------------------------------------------------------------------------------------------
