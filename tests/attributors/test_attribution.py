@@ -259,7 +259,7 @@ def test_limits(bundle, fresh):
 @pytest.mark.parametrize("workers", [1, None])
 def test_paths_may_be_endless(workers, bundle, fresh, monkeypatch):
     if workers is None:  # as on a machine with one processor: processes take seconds to start
-        monkeypatch.setitem(attribute.__globals__["iter_extract"].__globals__, "_processors", lambda: 1)
+        monkeypatch.setitem(attribute.__globals__["iter_extract"].__globals__, "processors", lambda: 1)
     taken = []
 
     def forever():

@@ -53,7 +53,7 @@ def test_all_answer_in_one_frame(name):
 
 
 def test_wrapped_or_not():
-    assert isinstance(get_attributor_info("fused").build({"a": slice(0, 2)}), FusedAttributor)
+    assert isinstance(get_attributor_info("fused").build({"a": slice(0, 2)}), ViewTrainedAttributor)
     assert isinstance(get_attributor_info("centroid").build({}), OutOfFold)
     assert get_attributor_info("centroid").build({}, temperature=0.5).estimator.temperature == 0.5
 

@@ -4,8 +4,8 @@ The images' probabilities are summed as :class:`~morelli.attributors.pooling.Set
 called unknown take part in the sum, as what they say for one candidate or another is not worthless. They decide
 together whether the set is unknown: it is where more than half of them are. A majority is a blunt test, and meant to
 be one. That a few more images are called unknown than the open-set level predicts says little: it happens to sets by
-candidates, and hardly more often to sets by other models (``benchmarks/together.py``). A majority is safe from that, and
-for images that go astray independently it is wrong no more often than the level.
+candidates, and hardly more often to sets by other models (``benchmarks/together.py``). A majority is safe from that,
+and for images that go astray independently it is wrong no more often than the level.
 
 However many images agree, the answer stays no surer than the references can bear out: a share of ``1 / (n + 2)`` for n
 references is spread evenly over the candidates, as in :mod:`morelli.attributors.doubt` (Laplace's rule of succession).

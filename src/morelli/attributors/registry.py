@@ -7,19 +7,21 @@ encoder it reads the one that it is registered with; several encoders are joined
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from morelli._plugins import load_plugins
 from morelli.attributors.answers import Answers, Training
-from morelli.attributors.fused import FusedAttributor
 from morelli.attributors.honest import OutOfFold
+from morelli.attributors.view_trained import ViewTrainedAttributor
 from morelli.catalog import Catalog, group_catalog
 from morelli.encoders import Features, join_encoders
 from morelli.errors import MorelliError
+from morelli.views import parse_view
 
 __all__ = [
     "DEFAULT_ATTRIBUTOR",
@@ -28,6 +30,7 @@ __all__ = [
     "AttributorSpec",
     "fit_registered",
     "get_attributor_info",
+    "install_attributors",
     "list_attributors",
     "parse_attributor",
     "register_attributor",
@@ -86,6 +89,8 @@ class AttributorInfo:
         Folds of :class:`~morelli.attributors.OutOfFold`, which makes an attributor of it. None: it is one by itself.
     within : bool
         Whether its ``fit`` takes the spread within images, `within` and `n_contrasts`.
+    views : bool
+        Whether its ``fit`` takes the view of each row, `views`, and which rows show one image, `images`.
     pixels : bool
         Whether it reads thumbnails, and nothing else.
     """
@@ -97,6 +102,7 @@ class AttributorInfo:
     make: Make
     n_folds: int | None
     within: bool
+    views: bool
     pixels: bool
 
     def build(self, blocks: Blocks, *, seed: int = 0, level: float = 0.9, **options: Any) -> Any:
@@ -138,6 +144,7 @@ def register_attributor(
     encoder: str,
     n_folds: int | None = 5,
     within: bool = False,
+    views: bool = False,
     pixels: bool = False,
 ) -> Callable[[Make], Make]:
     """Register the decorated function, which makes an estimator; parameters as in `AttributorInfo`.
@@ -153,7 +160,7 @@ def register_attributor(
             raise ValueError(f"an attributor named {name!r} is already registered")
         if not name or set(name) & set("@, "):
             raise ValueError(f"the name of an attributor holds neither @ nor comma nor space: {name!r}")
-        _ATTRIBUTORS[name] = AttributorInfo(name, summary, source, encoder, make, n_folds, within, pixels)
+        _ATTRIBUTORS[name] = AttributorInfo(name, summary, source, encoder, make, n_folds, within, views, pixels)
         return make
 
     return decorate
@@ -208,7 +215,7 @@ def parse_attributor(text: str) -> AttributorSpec:
 def fit_registered(
     info: AttributorInfo,
     references: Catalog,
-    features: Features,
+    features: Features | Sequence[Features],
     *,
     label: str = "model",
     level: float = 0.9,
@@ -221,8 +228,9 @@ def fit_registered(
     ----------
     info : AttributorInfo
     references : Catalog
-    features : Features
-        Of the same rows, all of them without error.
+    features : Features or sequence of Features
+        Of the same rows, all of them without error; several are of several views. An attributor that tells views apart
+        is told which is which, any other learns from all of them as a mixture.
     label : str, default "model"
     level : float, default 0.9
         Coverage of the conformal sets.
@@ -230,11 +238,25 @@ def fit_registered(
     options : mapping, optional
         Settings of the estimator.
     """
+    tables = [features] if isinstance(features, Features) else list(features)
+    n, m = len(references), len(tables)
     groups = group_catalog(references)
-    attributor = info.build(dict(features.blocks), seed=seed, level=level, **(options or {}))
-    spread = {"within": features.within, "n_contrasts": features.n_contrasts} if info.within else {}
+    attributor = info.build(dict(tables[0].blocks), seed=seed, level=level, **(options or {}))
+    more: dict[str, Any] = {}
+    if info.within:
+        more["within"] = np.concatenate([table.within for table in tables])
+        more["n_contrasts"] = np.concatenate([table.n_contrasts for table in tables])
+    if info.views:
+        conditions = [parse_view(table.view).condition for table in tables]
+        more["views"] = np.repeat(np.array(conditions, dtype=object), n)
+        more["images"] = np.tile(np.arange(n), m)
     # With no prompt known at all, groups are near-duplicate clusters: worth keeping together, but no proof of anything.
-    attributor.fit(features.X, references.text(label).astype(str), groups.ids, **spread)
+    attributor.fit(
+        np.concatenate([table.X for table in tables]),
+        np.tile(references.text(label).astype(str), m),
+        np.tile(groups.ids, m),
+        **more,
+    )
     if not groups.leak_free:
         attributor.training_ = attributor.training_.leaking(groups.note)
     fitted: Attributor = attributor
@@ -244,6 +266,14 @@ def fit_registered(
 def _load_rivals() -> None:
     """Import the rivals, which register themselves; not at the head of this file, which they import."""
     importlib.import_module("morelli.attributors.rivals")
+    load_plugins()
+
+
+def install_attributors(infos: Sequence[AttributorInfo]) -> None:
+    """Register attributors of another process that are not known here."""
+    _load_rivals()
+    for info in infos:
+        _ATTRIBUTORS.setdefault(info.name, info)
 
 
 @register_attributor(
@@ -253,6 +283,7 @@ def _load_rivals() -> None:
     encoder="forensic",
     n_folds=None,
     within=True,
+    views=True,
 )
-def _fused(blocks: Blocks, *, seed: int, level: float, **options: Any) -> FusedAttributor:
-    return FusedAttributor(dict(blocks), level=level, random_state=seed, **options)
+def _fused(blocks: Blocks, *, seed: int, level: float, **options: Any) -> ViewTrainedAttributor:
+    return ViewTrainedAttributor(dict(blocks), level=level, random_state=seed, **options)

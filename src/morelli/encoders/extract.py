@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import os
-import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, wait
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from multiprocessing import resource_tracker
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from morelli._interrupts import HeldInterrupts
+from morelli._processes import WorkerDied, map_in_processes, processors
 from morelli.catalog import Catalog
 from morelli.encoders.cache import CacheKey, CacheRow, FeatureCache, cache_view
 from morelli.encoders.encoder import Encoded, Encoder
 from morelli.encoders.features import Features
 from morelli.encoders.joint import JointEncoder
 from morelli.errors import CatalogError, ImageReadError, MorelliError, NotEnoughDataError
-from morelli.images import ImageFacts, Limits, Quality, estimate_quality, read_image
-from morelli.views import View, ViewInfo, list_views, parse_view, register_view
+from morelli.images import ImageFacts, Limits, LoadedImage, Quality, estimate_quality, read_image
+from morelli.views import View, ViewInfo, ViewStore, parse_view
+from morelli.views.shipping import install_views, views_used
 
 __all__ = ["Extraction", "extract", "iter_extract"]
 
@@ -33,22 +30,8 @@ _DEFAULT_LIMITS = Limits()
 _FEW = 48
 """Fewer images than this are not worth the start of processes, about a second and a half."""
 
-_WINDOW = 4
-"""Images per worker that are being measured or wait for a slower one before them."""
-
-_ACTIVE = 2
-"""Images per worker that are being measured or are next; no more than loky hands out at once, see `_stop`."""
-
-_PATIENCE = 0.2
-"""Seconds between two looks for Ctrl-C while all workers are busy."""
-
 _CHUNK = 64
 """Images between two writes to the cache: what a killed run has to measure again, at most."""
-
-# The workers share the processors; threads of linear algebra inside them would be in the way.
-_ONE_THREAD = dict.fromkeys(
-    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"], "1"
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +68,7 @@ def extract(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     limits: Limits = _DEFAULT_LIMITS,
+    view_store: ViewStore | None = None,
 ) -> Features:
     """Measure all images of a catalog.
 
@@ -107,6 +91,9 @@ def extract(
         part of a joint encoder counts on its own.
     limits : Limits
         What is refused before it is decoded.
+    view_store : ViewStore, optional
+        Where a costly view of an image is looked for before it is made, and kept: another encoder finds it there, and
+        so does a run that goes on. Cheap views are made anew.
 
     Returns
     -------
@@ -118,6 +105,8 @@ def extract(
     ------
     MorelliError
         The view or the cache is unusable, or a worker process died.
+    OSError
+        The view store cannot be read or written.
     """
     view = parse_view(view) if isinstance(view, str) else view
     parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
@@ -129,7 +118,7 @@ def extract(
             if progress is not None:
                 progress(before + done, total)
 
-        tables.append(_extract(catalog, part, view, cache, workers, step, limits))
+        tables.append(_extract(catalog, _Worker(part, view, limits, view_store), cache, workers, step))
     return tables[0] if len(tables) == 1 else Features.beside(tables, encoder.recipe_hash)
 
 
@@ -169,15 +158,13 @@ def iter_extract(
 
 def _extract(
     catalog: Catalog,
-    encoder: Encoder,
-    view: View,
+    worker: _Worker,
     cache: FeatureCache | None,
     workers: int | None,
     progress: Callable[[int, int], None],
-    limits: Limits,
 ) -> Features:
     """Measure all images by one encoder, through the cache."""
-    rows = _Rows(catalog, encoder, view)
+    rows = _Rows(catalog, worker.encoder, worker.view)
     todo = rows.start(cache)
     done = len(catalog) - len(todo)
     progress(done, len(catalog))
@@ -190,7 +177,7 @@ def _extract(
         if cache is not None:
             cache.put_many(ready)
 
-    results = _run(jobs, _Worker(encoder, view, limits), workers)
+    results = _run(jobs, worker, workers)
     try:
         for row, result in zip(todo, results, strict=True):
             measured = rows.put(row, result)
@@ -219,6 +206,7 @@ class _Worker:
     encoder: Encoder
     view: View
     limits: Limits
+    view_store: ViewStore | None = None
 
     def __call__(self, job: _Job) -> Extraction:
         path, expected = job
@@ -229,7 +217,7 @@ class _Worker:
             if expected is not None and facts.sha256 != expected:
                 raise CatalogError(f"{path}: the file has changed since the catalog was made; build the catalog again.")
             changed = self.view.name != "none"
-            pixels = self.view.apply(image) if changed else image.pixels
+            pixels = self._view_of(image) if changed else image.pixels
             encoded = self.encoder.encode(pixels)
             # The tables of the file say nothing of pixels that were changed since.
             quality = estimate_quality(pixels if changed else image)
@@ -238,6 +226,9 @@ class _Worker:
         except MorelliError as error:
             return Extraction(path, facts, error=error)
         return Extraction(path, facts, encoded, quality)
+
+    def _view_of(self, image: LoadedImage) -> NDArray[np.uint8]:
+        return self.view.apply(image) if self.view_store is None else self.view_store.apply(image, self.view)
 
 
 # -- many images -------------------------------------------------------------------------------------------------------
@@ -254,7 +245,7 @@ def _stream(jobs: Iterator[_Job], worker: _Worker, workers: int | None) -> Gener
     if workers is None:
         first = list(islice(jobs, _FEW))
         jobs = chain(first, jobs)
-        workers = _processors() if len(first) == _FEW else 1
+        workers = processors() if len(first) == _FEW else 1
     if workers == 1:
         yield from map(worker, jobs)
     else:
@@ -262,96 +253,35 @@ def _stream(jobs: Iterator[_Job], worker: _Worker, workers: int | None) -> Gener
 
 
 def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterator[Extraction]:
-    """Work in processes, because threads gain nothing here: numpy's short calls keep Python's lock.
-
-    loky (of joblib, of scikit-learn) neither forks a process with threads nor runs the caller's main module again.
-    """
-    from joblib.externals.loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
-
-    if os.name == "posix":
-        # Where it is not running yet, starting it would let Ctrl-C through in the middle of `HeldInterrupts`.
-        resource_tracker.ensure_running()
-    pool: Any = ProcessPoolExecutor(
-        workers,
-        initializer=_initialise,
-        initargs=(worker.encoder, _infos(worker.view), worker.view.name, worker.limits),
-        env=_ONE_THREAD,
-    )
-    ordered: deque[Any] = deque()  # not yet given on
-    active: set[Any] = set()  # not yet done
-    more, finished = True, False
     try:
-        while more or ordered:
-            room = max(0, min(_ACTIVE * workers - len(active), _WINDOW * workers - len(ordered)))
-            new = list(islice(jobs, room)) if more else []  # may wait for whoever types paths, and so for Ctrl-C
-            more = more and len(new) == room
-            with HeldInterrupts():
-                ordered.extend(pool.submit(_work, job) for job in new)
-                active.update(islice(reversed(ordered), len(new)))
-                if active and not ordered[0].done():
-                    wait(active, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
-                active = {future for future in active if not future.done()}
-            while ordered and ordered[0].done():
-                yield ordered.popleft().result()
-        finished = True
-    except BrokenProcessPool as error:
+        yield from map_in_processes(
+            _work,
+            jobs,
+            workers,
+            initializer=_initialise,
+            initargs=(worker.encoder, views_used([worker.view]), worker.view.name, worker.limits, worker.view_store),
+        )
+    except WorkerDied as error:
         raise MorelliError(
-            f"A process that measured images has died, perhaps for want of memory. {str(error).splitlines()[0]} "
+            f"A process that measured images has died, perhaps for want of memory. {error} "
             "Use fewer workers; workers=1 measures in this process."
         ) from error
-    finally:
-        with HeldInterrupts():
-            if finished:
-                pool.shutdown(wait=True)
-            else:
-                _stop(pool, active)
-
-
-def _stop(pool: Any, active: set[Any]) -> None:
-    """End the workers now: whoever interrupts does not want to wait for the images in flight.
-
-    loky stumbles (and says so on stderr) over jobs not yet handed out; the milliseconds are for that.
-    """
-    patience = time.monotonic() + 1.0
-    while any(not (future.running() or future.done()) for future in active) and time.monotonic() < patience:
-        time.sleep(0.001)
-    pool.shutdown(wait=True, kill_workers=True)
 
 
 _worker: _Worker
 
 
-def _initialise(encoder: Encoder, infos: tuple[ViewInfo, ...], view: str, limits: Limits) -> None:
+def _initialise(
+    encoder: Encoder, infos: Sequence[ViewInfo], view: str, limits: Limits, view_store: ViewStore | None
+) -> None:
     """Set a worker process up."""
-    import signal
-
-    # Ctrl-C reaches all processes of a terminal; the parent decides and ends the workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    known = {info.name for info in list_views()}
-    for info in infos:
-        if info.name not in known:
-            register_view(info.name, info.description, *info.parameters, group=info.group, seeded=info.seeded)(
-                info.function
-            )
+    install_views(infos)
     global _worker
-    _worker = _Worker(encoder, parse_view(view), limits)
+    _worker = _Worker(encoder, parse_view(view), limits, view_store)
 
 
 def _work(job: _Job) -> Extraction:
     return _worker(job)
-
-
-def _infos(view: View) -> tuple[ViewInfo, ...]:
-    """Return the views of a chain: one that the caller registered is not known in a new process."""
-    names = {step.partition(":")[0] for step in view.name.split("|")}
-    return tuple(info for info in list_views() if info.name in names)
-
-
-def _processors() -> int:
-    """Return how many processors this process may use, counting the limits of a container."""
-    from joblib import cpu_count
-
-    return int(cpu_count())
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------
