@@ -1,4 +1,4 @@
-"""Reports to look at: one HTML page per trial, one for single images, and tables for the terminal."""
+"""Reports to look at: one HTML page per trial and study, one for single images, and tables for the terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from morelli.report.comparison import comparison_csv, comparison_table, render_c
 from morelli.report.evaluation import write_evaluation
 from morelli.report.evidence import EvidenceBar, evidence_bars, evidence_rows
 from morelli.report.html import render_attributions, render_report, write_attributions, write_report
+from morelli.report.study import render_study, study_headline, study_table, write_study
 
 __all__ = [
     "EvidenceBar",
@@ -21,8 +22,12 @@ __all__ = [
     "render_attributions",
     "render_comparison",
     "render_report",
+    "render_study",
+    "study_headline",
+    "study_table",
     "write_attributions",
     "write_comparison",
     "write_evaluation",
     "write_report",
+    "write_study",
 ]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from morelli.report._svg import LINE, MUTED, plain
+from morelli.report._svg import ACCENT, LINE, MUTED, plain
 from morelli.report._text import per_hundred
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["dress", "level_line", "name_rows", "note", "whisker"]
+__all__ = ["COLOURS", "DASHES", "MARKS", "dress", "level_line", "name_rows", "note", "whisker"]
+
+# Middle tones, to be read on a light page and on a dark one; the first is the page's accent, which follows the page.
+COLOURS: Final = (
+    ACCENT, "#c0792a", "#2e8b72", "#a0559c", "#b8475a", "#7a7d2e", "#3c8fb8", "#8a6d5a", "#77808c", "#5d6bc0",
+)  # fmt: skip
+MARKS: Final = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+DASHES: Final = ((0, (1, 2)), (0, (4, 3)), (0, (8, 3)), (0, (5, 2, 1, 2)))
 
 
 def dress(axes: Axes, *, xlabel: str, ylabel: str, grid: str = "y") -> None:
@@ -21,6 +28,8 @@ def dress(axes: Axes, *, xlabel: str, ylabel: str, grid: str = "y") -> None:
     axes.spines["bottom"].set_color(LINE)
     axes.set_xlabel(xlabel, color=MUTED, fontsize=11)
     axes.set_ylabel(ylabel, color=MUTED, fontsize=11)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        plain(label)
     axes.tick_params(colors=MUTED, labelsize=11, length=0, pad=5)
     axes.grid(True, axis="x" if grid == "x" else "y", color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)

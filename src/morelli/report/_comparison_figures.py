@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from morelli.report._axes import dress, level_line, name_rows, note, whisker
-from morelli.report._svg import ACCENT, INK, MUTED, new_figure, plain, styled, to_svg
+from morelli.report._axes import COLOURS, MARKS, dress, level_line, name_rows, note, whisker
+from morelli.report._svg import INK, MUTED, new_figure, plain, styled, to_svg
 from morelli.report._text import per_hundred, shorten, span
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["accuracy_figure", "references_figure", "refusal_figure"]
 
 _WIDTH, _HEIGHT = 640, 420
-# Middle tones, to be read on a light page and on a dark one; the first is the page's accent, which follows the page.
-_COLOURS = (ACCENT, "#c0792a", "#2e8b72", "#a0559c", "#b8475a", "#7a7d2e", "#3c8fb8", "#8a6d5a", "#77808c", "#5d6bc0")
-_MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 _LEGEND = 190
 
 
@@ -37,7 +34,7 @@ def accuracy_figure(comparison: Comparison, references: int | None) -> str:
     for i, row in enumerate(rows):
         if row.accuracy is None:
             continue
-        colour = _COLOURS[comparison.attributors.index(row.attributor) % len(_COLOURS)]
+        colour = COLOURS[comparison.attributors.index(row.attributor) % len(COLOURS)]
         axes.barh(i, 100.0 * row.accuracy, height=0.56, color=colour, alpha=0.85, gid=f"bar{i}")
         tips[f"bar{i}"] = f"{row.attributor}: {per_hundred(row.accuracy)}%, interval {span(row.low, row.high)}"
         whisker(axes, row.low, row.high, i, INK)
@@ -65,7 +62,7 @@ def references_figure(comparison: Comparison) -> str:
     tips: dict[str, str] = {}
     n = len(comparison.attributors)
     for i, name in enumerate(comparison.attributors):
-        colour = _COLOURS[i % len(_COLOURS)]
+        colour = COLOURS[i % len(COLOURS)]
         rows = [row for row in comparison.of(name) if row.references is not None and row.accuracy is not None]
         # A little to the side, or the whiskers of different attributors would lie on one another.
         shift = 1.0 + 0.012 * (i - (n - 1) / 2)
@@ -77,7 +74,7 @@ def references_figure(comparison: Comparison) -> str:
                 axes.plot([x, x], [100.0 * row.low, 100.0 * row.high], color=colour, linewidth=1.2, alpha=0.7)
             gid = f"at{i}-{row.references}"
             y = 100.0 * (row.accuracy or 0.0)
-            axes.plot([x], [y], _MARKS[i % len(_MARKS)], color=colour, markersize=6.5, markeredgewidth=0, gid=gid)
+            axes.plot([x], [y], MARKS[i % len(MARKS)], color=colour, markersize=6.5, markeredgewidth=0, gid=gid)
             tips[gid] = f"{name}, {row.references} references: {per_hundred(row.accuracy)}%"
     axes.axhline(100.0 * comparison.chance, color=MUTED, linewidth=1.0, linestyle=(0, (1, 2)))
     axes.set_xscale("log")
@@ -104,7 +101,7 @@ def refusal_figure(comparison: Comparison, references: int | None) -> str:
             if not row.risk_curve:
                 continue
             x, y = zip(*row.risk_curve, strict=True)
-            colour = _COLOURS[i % len(_COLOURS)]
+            colour = COLOURS[i % len(COLOURS)]
             axes.plot([100.0 * v for v in x], [100.0 * v for v in y], color=colour, linewidth=1.8)
             top = max(top, 106.0 * max(y))
     dress(axes, xlabel="images answered, surest first, %", ylabel="wrong among them, %")
@@ -134,13 +131,13 @@ def _legend(figure: Figure, names: Sequence[str], *, marks: bool) -> None:
     total = _WIDTH + _LEGEND
     for i, name in enumerate(names):
         y = 0.955 - i * 22 / _HEIGHT
-        colour = _COLOURS[i % len(_COLOURS)]
+        colour = COLOURS[i % len(COLOURS)]
         line = Line2D(
             [(_WIDTH + 4) / total, (_WIDTH + 26) / total],
             [y, y],
             color=colour,
             linewidth=1.8,
-            marker=_MARKS[i % len(_MARKS)] if marks else None,
+            marker=MARKS[i % len(MARKS)] if marks else None,
             markersize=6.5,
             markeredgewidth=0,
             markevery=[0],

@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-__all__ = ["ACCENT", "ERROR", "INK", "LINE", "MUTED", "ON_STRONG", "new_figure", "plain", "styled", "to_svg"]
+__all__ = [
+    "ACCENT",
+    "ERROR",
+    "INK",
+    "LINE",
+    "MUTED",
+    "ON_STRONG",
+    "new_figure",
+    "plain",
+    "styled",
+    "to_png",
+    "to_svg",
+    "unthemed",
+]
 
 INK: Final = "#22262b"
 MUTED: Final = "#666c75"
@@ -35,6 +48,8 @@ _VARIABLES: Final = {
     ON_STRONG: "--on-strong",
 }
 _HEX = re.compile("|".join(_VARIABLES))
+_STYLE: Final = re.compile(r'style="[^"]*"')
+_THEMED: Final = re.compile(r"var\(--[a-z-]+, (#[0-9a-f]{6})\)")
 _XLINK: Final = "{http://www.w3.org/1999/xlink}href"
 # rc parameters are one per process; two reports made in two threads must not see each other's half-set values.
 _LOCK = threading.Lock()
@@ -119,6 +134,22 @@ def to_svg(figure: Figure, name: str, title: str, description: str, tooltips: Ma
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def unthemed(svg: str) -> str:
+    """Return a figure with the colours of a light page for good: programs other than browsers know no variables."""
+    return _STYLE.sub(lambda hit: _THEMED.sub(r"\1", hit[0]), svg)
+
+
+def to_png(figure: Figure, scale: float = 2.0) -> bytes:
+    """Render a figure on white, `scale` pixels to one unit of the SVG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        # The patch is transparent for pages; paper is white.
+        figure.patch.set_alpha(1.0)
+        figure.savefig(buffer, format="png", dpi=72.0 * scale, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def _render(figure: Figure) -> bytes:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
@@ -144,7 +175,9 @@ def _rewrite(element: ElementTree.Element, name: str, tips: Mapping[str, str]) -
     for key, value in list(element.attrib.items()):
         if key == "href" and value.startswith("#"):
             element.set(key, f"#{name}-{value[1:]}")
-        elif "url(#" in value:
-            element.set(key, value.replace("url(#", f"url(#{name}-"))
-        elif key == "style":
-            element.set(key, _HEX.sub(lambda hit: f"var({_VARIABLES[hit[0]]}, {hit[0]})", value))
+            continue
+        if "url(#" in value:
+            value = value.replace("url(#", f"url(#{name}-")
+        if key == "style":
+            value = _HEX.sub(lambda hit: f"var({_VARIABLES[hit[0]]}, {hit[0]})", value)
+        element.set(key, value)

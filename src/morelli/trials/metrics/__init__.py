@@ -29,6 +29,15 @@ from morelli.trials.metrics._conformal import (
     set_size_counts,
 )
 from morelli.trials.metrics._openset import auroc, fpr_at_tpr, oscr
+from morelli.trials.metrics._permutation import (
+    Asymmetry,
+    MantelResult,
+    PermutationAccuracy,
+    asymmetry,
+    benjamini_hochberg,
+    mantel,
+    permutation_accuracy,
+)
 from morelli.trials.metrics._records import (
     ClassMetrics,
     DecisionMetrics,
@@ -41,17 +50,22 @@ from morelli.trials.metrics._selective import aurc, risk_at_coverage, risk_cover
 from morelli.trials.metrics._summary import summarise
 
 __all__ = [
+    "Asymmetry",
     "ClassMetrics",
     "DecisionMetrics",
     "FamilyMetrics",
+    "MantelResult",
     "Metrics",
     "OpenSetMetrics",
     "PerClass",
+    "PermutationAccuracy",
     "ReliabilityBin",
     "ReliabilityCurve",
     "accuracy",
+    "asymmetry",
     "aurc",
     "auroc",
+    "benjamini_hochberg",
     "brier_score",
     "calibration_error_floor",
     "class_coverage",
@@ -64,9 +78,11 @@ __all__ = [
     "lineage_accuracy",
     "lineage_rollup",
     "log_loss",
+    "mantel",
     "mean_set_size",
     "oscr",
     "per_class",
+    "permutation_accuracy",
     "reliability_curve",
     "risk_at_coverage",
     "risk_coverage_curve",

@@ -1,0 +1,1 @@
+"""Studies: every experiment is a list of trials, and what they found."""

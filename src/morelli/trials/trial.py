@@ -1,0 +1,102 @@
+"""The trial: who learns from what, and who is judged. Every study is a list of these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from morelli.attributors.registry import DEFAULT_ATTRIBUTOR, parse_attributor
+from morelli.errors import MorelliError
+from morelli.trials.selection import EVERYTHING, Selection, Value
+from morelli.views import parse_view
+
+__all__ = ["Fold", "Trial"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A part of the catalog that is judged by what was learned from the others; parts hold out whole prompts.
+
+    Parameters
+    ----------
+    number : int
+        From 0.
+    of : int
+        How many folds there are, at least 2.
+    """
+
+    number: int
+    of: int
+
+    def __post_init__(self) -> None:
+        if self.of < 2 or not 0 <= self.number < self.of:
+            raise MorelliError(f"There is no fold {self.number} of {self.of}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One fit, and one table of predictions.
+
+    Parameters
+    ----------
+    cell : mapping of str to value
+        Where the result stands in the study's table: its coordinates. Trials with equal cells are parts of one result;
+        within it those of one seed are put together, and different seeds are repetitions.
+    train, test : Selection
+        What is learned from, and what is judged. Images whose prompt (or near-duplicate) is in `test` are left out of
+        `train`, unless `straddle` says otherwise.
+    train_views : tuple of str
+        What the references are seen through. With several, the default attributor has an expert for each, and others
+        learn from all of them as a mixture.
+    test_view : str
+        What the judged images are seen through.
+    attributor : str
+        ``name`` or ``name@encoder``.
+    label : str
+        Column to be told.
+    seed : int
+        Of folds, of the order in which references are taken, and of the estimator.
+    fold : Fold, optional
+        Restricts `test` to one fold, and `train` to the others.
+    straddle : bool
+        Whether a prompt may stand on both sides. Only to measure what a leak would have added.
+    level : float
+        Coverage of the conformal sets.
+    options : mapping
+        Settings of the estimator.
+
+    Raises
+    ------
+    MorelliError
+        A view, an attributor or an encoder is unknown.
+    """
+
+    cell: Mapping[str, Value]
+    train: Selection = EVERYTHING
+    test: Selection = EVERYTHING
+    train_views: tuple[str, ...] = ("none",)
+    test_view: str = "none"
+    attributor: str = DEFAULT_ATTRIBUTOR
+    label: str = "model"
+    seed: int = 0
+    fold: Fold | None = None
+    straddle: bool = False
+    level: float = 0.9
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        views = tuple(parse_view(view).name for view in self.train_views)
+        if not views or len(set(views)) < len(views):
+            raise MorelliError(f"Name one or more different training views, not: {', '.join(views) or 'none at all'}.")
+        object.__setattr__(self, "train_views", views)
+        object.__setattr__(self, "test_view", parse_view(self.test_view).name)
+        object.__setattr__(self, "attributor", parse_attributor(self.attributor).name)
+
+    def describe(self) -> str:
+        """Name the trial for people: its cell, its seed and its fold."""
+        parts = [f"{name} {value}" for name, value in self.cell.items()]
+        parts.append(f"seed {self.seed}")
+        if self.fold is not None:
+            parts.append(f"fold {self.fold.number + 1} of {self.fold.of}")
+        return ", ".join(parts)
