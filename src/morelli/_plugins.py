@@ -47,6 +47,6 @@ def _load_once() -> None:
         except Exception as error:  # it is foreign code: whatever it raises, the sentence has to name it
             package = entry.dist.name if entry.dist is not None else entry.value
             raise MorelliError(
-                f"The extension {entry.name} of the package {package} cannot be loaded ({type(error).__name__}: {error}). "
-                "Mend or uninstall it."
+                f"The extension {entry.name} of the package {package} cannot be loaded "
+                f"({type(error).__name__}: {error}). Mend or uninstall it."
             ) from error

@@ -1,13 +1,14 @@
-"""Text from strangers (file names, labels, names of bundles) on its way to a terminal."""
+"""Text from strangers (file names, labels, names of bundles) on its way to a terminal, and lists that they type."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["printable", "safe_text"]
+__all__ = ["printable", "safe_text", "split_words"]
 
 
 def printable(text: str) -> str:
@@ -26,3 +27,24 @@ def safe_text(text: str, style: str = "") -> Text:
     from rich.text import Text
 
     return Text(printable(text), style=style)
+
+
+def split_words(text: str, *, empty: bool = False) -> list[str]:
+    """Return what commas separate in a list of names.
+
+    Names of views and encoders hold commas themselves. One inside brackets separates nothing, and neither does one
+    before a digit: there a parameter begins.
+
+    Parameters
+    ----------
+    text : str
+    empty : bool, default False
+        Whether empty words are kept.
+
+    Examples
+    --------
+    >>> split_words("knn@forensic[colour,layout], fused"), split_words("jpeg:85,4:4:4,none")
+    (['knn@forensic[colour,layout]', 'fused'], ['jpeg:85,4:4:4', 'none'])
+    """
+    words = [word.strip() for word in re.split(r",(?!\s*\d)(?![^\[\]]*\])", text)]
+    return words if empty else [word for word in words if word]

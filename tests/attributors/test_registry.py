@@ -5,7 +5,6 @@ import pytest
 from sklearn.base import clone
 
 from morelli.attributors import (
-    FusedAttributor,
     OutOfFold,
     fit_attributor,
     get_attributor_info,
@@ -14,6 +13,7 @@ from morelli.attributors import (
     register_attributor,
 )
 from morelli.attributors.registry import DEFAULT_ATTRIBUTOR, fit_registered
+from morelli.attributors.view_trained import ViewTrainedAttributor
 from morelli.encoders import ForensicEncoder, extract, join_encoders
 from morelli.errors import MorelliError
 

@@ -9,6 +9,11 @@ def test_families(cli):
     assert all(family.name in shown for family in list_families())
 
 
-def test_views(cli):
-    shown = cli("views").stdout
-    assert all(view.name in shown for view in list_views())
+def test_views(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    rows = {line.split()[0]: line for line in cli("views").stdout.splitlines() if line.strip()}
+    for view in list_views():
+        row = rows[view.signature]
+        assert view.group in row and view.description in row and "  ".join(view.severities) in row
+        assert row.rstrip().endswith("costly") == view.costly
+        assert all(parameter.range in row for parameter in view.parameters)

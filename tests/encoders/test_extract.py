@@ -28,6 +28,7 @@ from morelli.encoders.forensic import Family, Planes
 from morelli.encoders.forensic import _registry as registry
 from morelli.errors import ImageReadError, MorelliError
 from morelli.images import Limits, estimate_quality, read_image
+from morelli.views import ViewStore
 
 from .conftest import picture
 
@@ -185,6 +186,45 @@ def test_views_are_measured_and_kept_apart(catalog: Catalog, expected: Features,
     assert len(cache) == 2 * expected.ok.sum()
     tiny = extract(catalog, encoder, view="resize:32", cache=cache)
     assert not tiny.ok.any() and "x32" in tiny.error[0]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_costly_views_are_kept_for_the_next_encoder(catalog: Catalog, tmp_path: Path, workers: int) -> None:
+    store = ViewStore(tmp_path / "views")
+    plain = extract(catalog, ForensicEncoder(SMALL), view="canny", workers=1)
+    assert same(extract(catalog, ForensicEncoder(SMALL), view="canny", workers=workers, view_store=store), plain)
+    kept = sorted(store.folder.rglob("*.png"))
+    readable = {
+        one for one, error in zip(catalog.column("image_id"), catalog.column("error"), strict=True) if not error
+    }
+    assert len(kept) == len(readable)
+    # What is there is used: black edges measure otherwise.
+    for path in kept:
+        with Image.open(path) as image:
+            size = image.size
+        Image.new("RGB", size).save(path)
+    again = extract(catalog, ForensicEncoder(["layout"]), view="canny", workers=workers, view_store=store)
+    black = extract(catalog, ForensicEncoder(["layout"]), view="brightness:0", workers=1)
+    assert again.X.tobytes() == black.X.tobytes()
+
+
+def test_damaged_and_missing_entries_of_the_view_store_are_made_again(catalog: Catalog, tmp_path: Path) -> None:
+    store, encoder = ViewStore(tmp_path / "views"), ForensicEncoder(SMALL)
+    plain = extract(catalog, encoder, view="canny", workers=1, view_store=store)
+    first, second, *_ = sorted(store.folder.rglob("*.png"))
+    whole = first.read_bytes()
+    first.write_bytes(whole[:50])
+    second.unlink()
+    assert same(extract(catalog, encoder, view="canny", workers=1, view_store=store), plain)
+    assert store.damaged == 1 and first.read_bytes() == whole and second.exists()
+    extract(catalog, encoder, view="flip", workers=1, view_store=store)
+    assert len(list(store.folder.rglob("*.png"))) == plain.ok.sum() + 2  # two are too small to be measured
+
+
+def test_a_view_store_that_cannot_be_written_is_no_row_with_an_error(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "views").write_text("a file")
+    with pytest.raises(OSError, match="views"):
+        extract(catalog, ForensicEncoder(SMALL), view="canny", workers=1, view_store=ViewStore(tmp_path / "views"))
 
 
 def test_limits_are_kept(catalog: Catalog) -> None:

@@ -159,10 +159,10 @@ def test_resumed_is_the_same(run, comparison, tmp_path, monkeypatch):
     assert len(list(parts.glob("*.parquet"))) == len(list(parts.glob("*.json"))) == 2 * 2 * 3
     calls: list[tuple[int, int]] = []
     with monkeypatch.context() as patch:
-        patch.setattr("morelli.trials.compare.fit_registered", lambda *a, **k: pytest.fail("done already"))
+        patch.setattr("morelli.trials.runner.fit_registered", lambda *a, **k: pytest.fail("done already"))
         again = run(references_per_class=[3, 6], resume_dir=parts, progress=lambda *call: calls.append(call))
     assert json.dumps(again.to_dict()) == json.dumps(first.to_dict()), "times included"
-    assert calls == [(i, 12) for i in range(1, 13)]
+    assert calls == [(12, 12)]
     # One part lost, one broken off, one without its second file: they are done again, and nothing else.
     tables = sorted(parts.glob("*.parquet"))
     tables[0].unlink()

@@ -16,17 +16,42 @@ from morelli.views import Parameter, View, ViewInfo, list_views, parse_view, reg
 from morelli.views.registry import _VIEWS
 
 EXPECTED = {
-    "jpeg", "webp", "resize", "scale", "crop", "random-crop", "blur", "noise", "jitter", "gray", "flip", "screenshot",
-    "sharpen", "highpass", "lowpass", "pixel-shuffle", "patch-shuffle", "resaved", "shrunk",
+    "jpeg", "webp", "avif", "quantise", "resize", "scale", "downup", "crop", "random-crop", "rotate", "flip", "border",
+    "blur", "noise", "median", "sharpen", "jitter", "gray", "brightness", "contrast", "saturation", "gamma",
+    "screenshot", "screen-capture", "social", "text", "resaved", "shrunk",
+    "highpass", "lowpass", "ideal-highpass", "ideal-lowpass", "butterworth-highpass", "butterworth-lowpass",
+    "mean-rgb", "pixel-shuffle", "patch-shuffle", "fixed-pixel-shuffle", "fixed-patch-shuffle", "phase-only",
+    "magnitude-only", "canny", "no-edges", "hog", "sift",
 }  # fmt: skip
 
 #: One typical use of each view; a view that is not here fails the sweep, so that new ones are swept too.
 TYPICAL = {
-    "jpeg": "jpeg:75", "webp": "webp:60", "resize": "resize:48", "scale": "scale:0.7", "crop": "crop:0.5",
-    "random-crop": "random-crop:0.5", "blur": "blur:2", "noise": "noise:8", "jitter": "jitter:0.4", "gray": "gray",
-    "flip": "flip", "screenshot": "screenshot", "sharpen": "sharpen:1", "highpass": "highpass:2",
-    "lowpass": "lowpass:2", "pixel-shuffle": "pixel-shuffle", "patch-shuffle": "patch-shuffle:16",
+    "jpeg": "jpeg:75", "webp": "webp:60", "avif": "avif:60", "quantise": "quantise:16", "resize": "resize:48",
+    "scale": "scale:0.7", "downup": "downup:0.5", "crop": "crop:0.5", "random-crop": "random-crop:0.5",
+    "rotate": "rotate:7", "flip": "flip", "border": "border:0.1,0", "blur": "blur:2", "noise": "noise:8",
+    "median": "median:3", "sharpen": "sharpen:1", "jitter": "jitter:0.4", "gray": "gray",
+    "brightness": "brightness:1.2", "contrast": "contrast:0.8", "saturation": "saturation:0.5", "gamma": "gamma:1.5",
+    "screenshot": "screenshot", "screen-capture": "screen-capture", "social": "social:64", "text": "text:0.2",
     "resaved": "resaved:1", "shrunk": "shrunk:1",
+    "highpass": "highpass:2", "lowpass": "lowpass:2", "ideal-highpass": "ideal-highpass:0.1",
+    "ideal-lowpass": "ideal-lowpass:0.1", "butterworth-highpass": "butterworth-highpass:0.1",
+    "butterworth-lowpass": "butterworth-lowpass:0.1,4", "mean-rgb": "mean-rgb", "pixel-shuffle": "pixel-shuffle",
+    "patch-shuffle": "patch-shuffle:16", "fixed-pixel-shuffle": "fixed-pixel-shuffle",
+    "fixed-patch-shuffle": "fixed-patch-shuffle:16", "phase-only": "phase-only", "magnitude-only": "magnitude-only",
+    "canny": "canny", "no-edges": "no-edges", "hog": "hog:8", "sift": "sift",
+}  # fmt: skip
+
+#: The result has the size of the image, whatever the parameters are.
+SAME_SIZE = EXPECTED - {
+    "resize", "scale", "crop", "random-crop", "rotate", "border", "screenshot", "screen-capture", "social", "resaved",
+    "shrunk",
+}  # fmt: skip
+
+#: The value of the first parameter that changes nothing.
+IDENTITIES = {
+    "noise": 0, "jitter": 0, "blur": 0, "sharpen": 0, "rotate": 0, "border": 0, "text": 0, "brightness": 1,
+    "contrast": 1, "saturation": 1, "gamma": 1, "median": 1, "crop": 1, "random-crop": 1, "scale": 1, "downup": 1,
+    "screenshot": 1, "ideal-lowpass": 0.75,
 }  # fmt: skip
 
 
@@ -52,7 +77,9 @@ def test_the_registry_is_what_the_documentation_says():
 @ALL
 def test_every_view_is_documented(info):
     assert info.description and "\n" not in info.description and not info.description.endswith(".")
-    assert info.group in ("corruption", "structure")
+    assert info.group in ("corruption", "journey", "structure")
+    example = info.example
+    assert example is not None and parse_view(example).name == example
     assert info.signature.startswith(info.name)
     for parameter in info.parameters:
         assert parameter.description and parameter.range
@@ -101,12 +128,56 @@ def test_every_view_can_be_sent_to_another_process(info, picture):
     np.testing.assert_array_equal(again(picture, 1), view(picture, 1))
 
 
+@settings(deadline=None, max_examples=15)
+@given(
+    info=st.sampled_from([info for info in list_views() if info.name in IDENTITIES]),
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    seed=st.integers(0, 2**63),
+    data=st.data(),
+)
+def test_strength_zero_is_the_identity(info, height, width, seed, data):
+    first, *others = info.parameters
+    assert first.identity == IDENTITIES[info.name]
+    assert first.low <= first.identity <= first.high
+    values = [f"{first.identity:g}", *(data.draw(values_of(parameter)) for parameter in others)]
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(parse_view(f"{info.name}:{','.join(values)}")(pixels, seed), pixels)
+
+
+def test_strength_zero_is_the_identity_on_every_level():
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    for name, value in IDENTITIES.items():
+        np.testing.assert_array_equal(parse_view(f"{name}:{value}")(pixels, 1), pixels, err_msg=name)
+    declared = {info.name for info in list_views() if any(one.identity is not None for one in info.parameters)}
+    assert declared == IDENTITIES.keys()
+
+
+@settings(deadline=None, max_examples=120)
+@given(
+    info=st.sampled_from([info for info in list_views() if info.name in SAME_SIZE]),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    seed=st.integers(0, 2**63),
+    data=st.data(),
+)
+def test_sizes_stay_and_results_repeat_over_the_whole_range(info, height, width, seed, data):
+    values = [data.draw(values_of(parameter)) for parameter in info.parameters]
+    view = parse_view(info.name + (":" + ",".join(values) if values else ""))
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    result = view(pixels, seed)
+    assert result.shape == pixels.shape and result.dtype == np.uint8 and result.flags.c_contiguous
+    np.testing.assert_array_equal(parse_view(view.name)(pixels.copy(), seed), result)
+
+
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
 def values_of(parameter: Parameter) -> st.SearchStrategy[str]:
     if parameter.choices:
         return st.sampled_from(parameter.choices)
+    if parameter.odd:
+        return st.integers(int(parameter.low) // 2, int(parameter.high) // 2).map(lambda half: str(2 * half + 1))
     if parameter.whole:
         return st.integers(int(parameter.low), int(parameter.high)).map(str)
     numbers = st.floats(parameter.low, parameter.high).map(lambda number: format(number, ".12f").rstrip("0"))
@@ -116,6 +187,8 @@ def values_of(parameter: Parameter) -> st.SearchStrategy[str]:
 @st.composite
 def step_names(draw: st.DrawFn) -> str:
     info = draw(st.sampled_from(list_views()))
+    if info.severities and draw(st.booleans()):
+        return f"{info.name}@{draw(st.integers(1, 5))}"
     least = sum(parameter.default is None for parameter in info.parameters)
     count = draw(st.integers(least, len(info.parameters)))
     space = draw(st.sampled_from(["", " "]))
@@ -148,7 +221,9 @@ def test_any_text_is_a_view_or_a_view_error(text):
         ("", "none"), ("none", "none"), (" none ", "none"), ("none|none", "none"), ("none|jpeg:85|none", "jpeg:85"),
         ("jpeg:085", "jpeg:85"), ("jpeg:85,4:2:0", "jpeg:85"), ("jpeg:85,4:4:4", "jpeg:85,4:4:4"),
         ("blur:2.0", "blur:2"), ("blur:2.50", "blur:2.5"), ("scale:.5", "scale:0.5"), ("screenshot:0.9", "screenshot"),
-        ("resize:512 | jpeg:85", "resize:512|jpeg:85"),
+        ("resize:512 | jpeg:85", "resize:512|jpeg:85"), ("jpeg@3", "jpeg:50"), ("noise:0.00001", "noise:0.00001"),
+        ("noise:.000000000000000001", "noise:0.000000000000000001"), ("blur:00", "blur:0"), ("canny:1.4,8", "canny"),
+        ("canny:2,8", "canny:2"), ("canny:1.4,9", "canny:1.4,9"), ("rotate:360.0", "rotate:360"),
     ],
 )  # fmt: skip
 def test_canonical_names(text, name):
@@ -171,10 +246,10 @@ def test_canonical_names(text, name):
         ("jpeg:" + "9" * 9000, ["1 to 100"]),
         ("jpeg:85,4:1:1", ["subsampling", "4:4:4, 4:2:2, 4:2:0"]),
         ("jpeg:85,4:2:0,3", ["2 parameters", "jpeg:QUALITY[,SUBSAMPLING]"]),
-        ("blur:nan", ["0.1 to 64"]),
-        ("blur:inf", ["0.1 to 64"]),
-        ("blur:1e1", ["0.1 to 64"]),
-        ("blur:٣", ["0.1 to 64"]),
+        ("blur:nan", ["0 to 64"]),
+        ("blur:inf", ["0 to 64"]),
+        ("blur:1e1", ["0 to 64"]),
+        ("blur:٣", ["0 to 64"]),
         ("gray:1", ["takes no parameters"]),
         ("none:1", ["no view"]),
         ("jpeg:85|", ["empty step"]),
@@ -194,6 +269,13 @@ def test_views_compare_by_name():
     assert parse_view("jpeg:85,4:2:0") == parse_view("jpeg:85") != parse_view("jpeg:84")
     assert len({parse_view("none"), parse_view(""), parse_view("flip")}) == 2
     assert parse_view("flip") != "flip"
+
+
+def test_signatures():
+    signatures = {info.name: info.signature for info in list_views()}
+    assert signatures["jpeg"] == "jpeg:QUALITY[,SUBSAMPLING]"
+    assert signatures["canny"] == "canny[:SIGMA[,THRESHOLD]]"
+    assert signatures["flip"] == "flip"
 
 
 # --- chains and seeds -------------------------------------------------------------------------------------------------
@@ -220,6 +302,51 @@ def test_strengths_share_their_random_numbers():
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
     weak, strong = (parse_view(f"noise:{sigma}")(grey, 1).astype(float).ravel() for sigma in (5, 10))
     assert np.corrcoef(weak, strong)[0, 1] > 0.99
+
+
+def test_many_is_one_after_the_other(picture):
+    images = [picture, picture[:40], picture[::-1, :31]]
+    view = parse_view("noise:9|crop:0.9|flip")
+    for result, pixels, seed in zip(view.many(images, [3, 3, 4]), images, [3, 3, 4], strict=True):
+        np.testing.assert_array_equal(result, view(pixels, seed))
+    assert view.many([], []) == []
+    with pytest.raises(ValueError, match="3 images and 2 seeds"):
+        view.many(images, [1, 2])
+    with pytest.raises(TypeError, match="uint8"):
+        view.many([picture, picture.astype(float)], [1, 2])
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+def test_a_batch_function_gets_all_images_at_once(picture, monkeypatch, seeded):
+    monkeypatch.setattr("morelli.views.registry._VIEWS", dict(_VIEWS))
+    calls = []
+
+    def one(pixels, *rest):
+        shift = int(rest[0].integers(256)) if seeded else 0
+        return pixels + np.uint8(rest[-1]) + np.uint8(shift)
+
+    def batch(images, *rest):
+        calls.append(len(images))
+        rngs = rest[0] if seeded else [None] * len(images)
+        return [one(pixels, *([rng] if seeded else []), rest[-1]) for pixels, rng in zip(images, rngs, strict=True)]
+
+    amount = Parameter("amount", "to add", 0, 9, whole=True)
+    register_view("test-toy", "Adds", amount, seeded=seeded, costly=True, batch=batch)(one)
+    view = parse_view("flip|test-toy:3|test-toy:1")
+    images, seeds = [picture, picture[:20], picture[:, :9]], [5, 6, 5]
+    results = view.many(images, seeds)
+    assert calls == [3, 3] and view.costly and not parse_view("flip").costly
+    for result, pixels, seed in zip(results, images, seeds, strict=True):
+        np.testing.assert_array_equal(result, view(pixels, seed))
+        assert result.flags.c_contiguous
+    assert calls == [3, 3] and view.many([], []) == []
+
+
+def test_a_batch_function_that_loses_images_is_a_fault(picture, monkeypatch):
+    monkeypatch.setattr("morelli.views.registry._VIEWS", dict(_VIEWS))
+    register_view("test-toy", "Loses", batch=lambda images: images[1:])(lambda pixels: pixels)
+    with pytest.raises(TypeError, match="made 1 of 2 images"):
+        parse_view("test-toy").many([picture, picture], [1, 2])
 
 
 def test_apply_depends_on_the_file_alone(picture, tmp_path):

@@ -48,3 +48,29 @@ def test_patch_shuffle_moves_whole_patches(picture, size):
 
 def test_a_patch_larger_than_the_image_changes_nothing(picture):
     np.testing.assert_array_equal(parse_view("patch-shuffle:81")(picture, 1), picture)
+
+
+@pytest.mark.parametrize("name", ["pixel-shuffle", "patch-shuffle:16"])
+def test_fixed_shuffles_move_every_image_alike(picture, name):
+    fixed = parse_view(f"fixed-{name}")
+    other = np.roll(picture, 5, axis=1)
+    # The images side by side in the values: where a pixel of one goes, that of the other goes too.
+    places = np.arange(80 * 112).reshape(80, 112)
+    coded = np.stack([places % 256, places // 256, places * 0], axis=2).astype(np.uint8)
+    moved = fixed(coded).astype(int)
+    order = (moved[..., 0] + 256 * moved[..., 1]).ravel()
+    assert sorted(order) == list(range(80 * 112))
+    for pixels in (picture, other):
+        np.testing.assert_array_equal(fixed(pixels).reshape(-1, 3), pixels.reshape(-1, 3)[order])
+        np.testing.assert_array_equal(fixed(pixels, 1), fixed(pixels, 2))
+    assert not fixed.seeded and parse_view(name).seeded
+    assert (order == np.arange(80 * 112)).mean() < 0.1
+
+
+def test_mean_rgb_is_the_mean_rounded(picture):
+    result = parse_view("mean-rgb")(picture)
+    assert (result == result[0, 0]).all() and result.shape == picture.shape
+    np.testing.assert_allclose(result[0, 0], picture.mean(axis=(0, 1)), atol=0.5)
+    half = np.array([[[0, 1, 255], [1, 2, 254]]], dtype=np.uint8)
+    assert parse_view("mean-rgb")(half)[0, 0].tolist() == [1, 2, 255]  # halves upwards
+    assert (parse_view("mean-rgb")(np.full((3000, 3000, 3), 255, dtype=np.uint8)) == 255).all()

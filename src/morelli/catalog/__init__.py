@@ -7,6 +7,7 @@ from morelli.catalog.checks import CatalogReport, ClassFacts, Repeats, check_cat
 from morelli.catalog.duplicates import DEFAULT_RADIUS, cluster_ids, near_duplicate_clusters, near_duplicate_pairs
 from morelli.catalog.groups import Groups, group_catalog, group_ids
 from morelli.catalog.ingest import build_catalog, read_facts
+from morelli.catalog.joining import join_columns
 from morelli.catalog.manifest import Problem, Source, read_source
 from morelli.catalog.nuisance import NuisanceFloor, container_features, nuisance_floor
 from morelli.catalog.schema import COLUMNS, FACT_COLUMNS, LABEL_COLUMNS, ROLES, Facts
@@ -34,6 +35,7 @@ __all__ = [
     "container_features",
     "group_catalog",
     "group_ids",
+    "join_columns",
     "near_duplicate_clusters",
     "near_duplicate_pairs",
     "nuisance_floor",

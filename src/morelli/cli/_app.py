@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 from morelli._version import __version__
-from morelli.cli import attribute, catalog, compare, demo, encoders, evaluate, fit, lists, robustness, show
+from morelli.cli import (
+    attribute,
+    catalog,
+    compare,
+    demo,
+    encoders,
+    evaluate,
+    fit,
+    lists,
+    prompts,
+    robustness,
+    show,
+    study,
+    view,
+)
 from morelli.cli._run import INTERRUPTED, register
 
 __all__ = ["app", "run"]
@@ -30,10 +44,13 @@ register(app, "evaluate", evaluate.evaluate, resumes=True)
 register(app, "compare", compare.compare, resumes=True)
 register(app, "robustness", robustness.robustness, resumes=True)
 register(app, "attributors", compare.attributors)
+app.add_typer(study.app, name="study")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
 register(app, "families", lists.families)
 register(app, "views", lists.views)
+register(app, "prompts", prompts.prompts)
+register(app, "view", view.view)
 
 
 def _print_version(wanted: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from morelli._text import split_words
 from morelli.errors import CatalogError, MorelliError
 
 if TYPE_CHECKING:
@@ -119,8 +119,7 @@ def parse_views(text: str, option: str) -> list[str]:
     from morelli.attributors.fitting import DEGRADED_VIEWS
     from morelli.views import parse_view
 
-    # After a comma, what begins with a digit is a parameter: jpeg:85,4:4:4 is one view.
-    words = [word.strip() for word in re.split(r",(?!\s*\d)", text)]
+    words = split_words(text, empty=True)
     names = [name for word in words for name in (DEGRADED_VIEWS if word == "degraded" else [word or "none"])]
     try:
         views = [parse_view(name).name for name in names]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from morelli._text import split_words
 from morelli.cli._common import (
     CacheOption,
     FoldsOption,
@@ -87,7 +88,7 @@ def compare(
     with progress("Measuring images") as measuring, progress("Fitting and judging") as judging:
         comparison = run(
             images,
-            [name for name in names.split(",") if name.strip()],
+            split_words(names),
             folds=folds,
             references_per_class=counts,
             repeats=repeats,

@@ -26,7 +26,8 @@ def families() -> None:
 def views() -> None:
     """List the views: named transforms of images, to be chained.
 
-    A chain is written with bars, as in "resize:512|jpeg:85".
+    A chain is written with bars, as in "resize:512|jpeg:85". A severity from 1 to 5 takes the place of parameters, as
+    in "jpeg@3", where there are severities. The page docs/views.md says more.
 
     Examples:
 
@@ -38,8 +39,11 @@ def views() -> None:
 
     from morelli.views import list_views
 
-    table = Table("view", "group", "what it does", box=None, padding=(0, 2), header_style="bold")
+    heads = ("view", "group", "what it does", "parameters", "severities 1 to 5", "cost")
+    table = Table(*heads, box=None, padding=(0, 2), header_style="bold")
     for view in list_views():
-        parameters = ",".join(parameter.name for parameter in view.parameters)
-        table.add_row(escape(f"{view.name}:{parameters}" if parameters else view.name), view.group, view.description)
+        ranges = "; ".join(f"{parameter.name}: {parameter.range}" for parameter in view.parameters)
+        severities = "  ".join(view.severities)
+        cost = "costly" if view.costly else ""
+        table.add_row(escape(view.signature), view.group, view.description, escape(ranges), severities, cost)
     Console().print(table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from morelli.trials.predictions import Predictions
 from morelli.trials.runner import Outcome
 from morelli.trials.selection import Value
 
-__all__ = ["MEASURES", "Cell", "Results"]
+__all__ = ["MEASURES", "Cell", "Results", "check_coordinates"]
 
 _N_BOOT = 2000
 
@@ -159,9 +159,7 @@ class Results:
         found: dict[tuple[tuple[str, Value], ...], list[Outcome]] = {}
         for outcome in outcomes:
             found.setdefault(tuple(outcome.trial.cell.items()), []).append(outcome)
-        taken = {name for at in found for name, _ in at} & _TAKEN
-        if taken:
-            raise MorelliError(f"Coordinates of trials are named otherwise than what is measured: {sorted(taken)}.")
+        check_coordinates({name for at in found for name, _ in at})
         self.seed = seed
         self.cells = tuple(Cell(dict(at), tuple(of), seed) for at, of in found.items())
 
@@ -171,11 +169,11 @@ class Results:
     def __len__(self) -> int:
         return len(self.cells)
 
-    def where(self, **at: Value) -> list[Cell]:
+    def where(self, /, **at: Value) -> list[Cell]:
         """Return the cells with these coordinates, in order; other coordinates may be anything."""
         return [cell for cell in self.cells if all(cell.at.get(name) == value for name, value in at.items())]
 
-    def cell(self, **at: Value) -> Cell:
+    def cell(self, /, **at: Value) -> Cell:
         """Return the only cell with these coordinates.
 
         Raises
@@ -252,7 +250,11 @@ class Results:
         return _table(rows)
 
     def prediction_table(self) -> pa.Table:
-        """Return one row for each image and trial: what was answered, how surely, and whether it was right."""
+        """Return one row for each image and trial: what was answered, how surely, and whether it was right.
+
+        Coordinates come first. What the trial itself says of its attributor and views follows, unless a coordinate has
+        that name. ``cluster`` is the prompt cluster.
+        """
         done = [outcome for cell in self.cells for outcome in cell.outcomes if outcome.predictions is not None]
         tables = [_long(outcome, self.axes) for outcome in done]
         return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
@@ -263,7 +265,26 @@ class Results:
 
 
 _CLASS_COLUMNS = ("class", "support", "predicted", "precision", "recall")
-_TAKEN = {*MEASURES, *_CLASS_COLUMNS, "truth", "answer"}
+_PREDICTION_COLUMNS = (
+    "seed", "fold", "image_id", "cluster", "label", "answer", "right", "probability", "probability_of_truth",
+    "set_size", "set_holds_truth", "open_set_p", "decision", "error",
+)  # fmt: skip
+_TAKEN = {*MEASURES, *_CLASS_COLUMNS, *_PREDICTION_COLUMNS, "truth"}
+
+
+def check_coordinates(names: Iterable[str]) -> None:
+    """Refuse coordinates that are columns of tables of results already.
+
+    Raises
+    ------
+    MorelliError
+        The sentence names them.
+    """
+    taken = sorted(set(names) & _TAKEN)
+    if taken:
+        raise MorelliError(
+            f"Coordinates of trials are named otherwise than columns of results: {', '.join(taken)} is one already."
+        )
 
 
 def _joined(parts: Sequence[Predictions]) -> Predictions:
@@ -316,15 +337,19 @@ def _long(outcome: Outcome, axes: Sequence[str]) -> pa.Table:
     for i in np.flatnonzero(known):
         held[i] = bool(table.prediction_set[i, table.y[i]])
     labels = table.label
-    columns: dict[str, Any] = {axis: [trial.cell.get(axis)] * n for axis in axes}
-    columns |= {
+    columns: dict[str, Any] = {
         "attributor": [trial.attributor] * n,
         "train_views": [",".join(trial.train_views)] * n,
         "test_view": [trial.test_view] * n,
+    }
+    columns = {axis: [trial.cell.get(axis)] * n for axis in axes} | {
+        name: values for name, values in columns.items() if name not in axes
+    }
+    columns |= {
         "seed": [trial.seed] * n,
         "fold": [None if trial.fold is None else trial.fold.number] * n,
         "image_id": table.image_id,
-        "group": table.group,
+        "cluster": table.group,
         "label": labels,
         "answer": answer,
         "right": [

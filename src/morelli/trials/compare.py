@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.fitting import OPEN_SET_LEVEL, lineages_of
-from morelli.attributors.registry import AttributorSpec, fit_registered, parse_attributor
-from morelli.catalog import Catalog, Groups, group_catalog, nuisance_floor, split_catalog
-from morelli.encoders import FeatureCache, Features, extract, join_encoders
+from morelli.attributors.fused import MIN_IMAGES
+from morelli.attributors.registry import AttributorSpec, parse_attributor
+from morelli.catalog import Catalog, group_catalog, nuisance_floor, split_catalog
+from morelli.encoders import FeatureCache, extract, join_encoders
 from morelli.errors import MorelliError, NotEnoughDataError
-from morelli.trials._draws import Draw, Kept, PartStore, Stopwatch, check_draws, plan_draws, same_for_all
+from morelli.trials.cells import Cell, Results
 from morelli.trials.comparison import Comparison, Score
-from morelli.trials.engine import judge
-from morelli.trials.metrics import (
-    Metrics,
-    cluster_bootstrap_difference,
-    cluster_bootstrap_interval,
-    summarise,
-)
-from morelli.trials.predictions import Predictions
+from morelli.trials.metrics import cluster_bootstrap_difference
+from morelli.trials.plan import Bench
+from morelli.trials.runner import kept_features, run_trials
+from morelli.trials.selection import Selection
+from morelli.trials.trial import Fold, Trial
 
 __all__ = ["compare"]
 
-_N_BOOT = 2000
+_N_BOOT: Final = 2000
+_HIDE: Final = 1  # keeps this stream of random numbers apart from others with the same seed
 
 Progress = Callable[[int, int], None]
 
@@ -67,7 +64,7 @@ def compare(
     references_per_class : sequence of int, optional
         References of each model, taken by whole prompts; fewer are always a part of more. By default all there are.
     repeats : int, default 1
-        Draws of references and of hidden models, with seeds of their own.
+        Draws of folds, references and hidden models, with seeds of their own.
     hide : int, default 0
         Models that get no references in a draw; their images are judged as those of unknown models.
     label : str, default "model"
@@ -78,7 +75,7 @@ def compare(
     options : mapping of str to mapping, optional
         Settings of estimators, by attributor as it is written in `attributors`.
     cache, workers
-        As for :func:`morelli.encoders.extract`.
+        As for :func:`morelli.encoders.extract`; fits run in as many processes.
     measuring, progress : callable, optional
         Called as ``(done, total)`` after every image that is measured, and after every part that is finished.
     resume_dir : path-like, optional
@@ -101,31 +98,40 @@ def compare(
     labelled = catalog.filter(catalog.codes(label)[0] >= 0)
     if not len(labelled):
         raise NotEnoughDataError(f'There is nothing to compare on: no row has a value in the column "{label}".')
-    split = split_catalog(labelled, folds=folds, label=label, seed=seed)
-    measured, usable, notes = _measured(labelled, specs, cache, workers, measuring)
-    usable &= split.folds(labelled) >= 0
-    images = labelled.filter(usable)
-    fold_of, groups = split.folds(images), group_catalog(images)
-    labels = images.text(label)
-    draws, hidden = plan_draws(labels, groups.ids, fold_of, counts, repeats, hide, seed)
+    names = [str(name) for name in labelled.codes(label)[1]]
+    hidden = draw_hidden(names, hide, repeats, seed)
+    with kept_features(cache) as store:
+        usable, notes = _measured(labelled, specs, store, workers, measuring)
+        split = split_catalog(labelled, folds=folds, label=label, seed=seed)
+        images = labelled.filter(usable & (split.folds(labelled) >= 0))
+        trials = [
+            Trial(
+                {"attributor": spec.name, "per_class": count},
+                train=Selection(unless={label: hidden[repeat]} if hide else {}, per_class=count),
+                attributor=spec.name,
+                label=label,
+                seed=seed + repeat,
+                fold=Fold(fold, folds),
+                level=level,
+                options=(options or {}).get(spec.name, {}),
+            )
+            for spec in specs
+            for count in counts
+            for repeat in range(repeats)
+            for fold in range(folds)
+        ]
+        notes += _short_of_references(Bench(images), trials, counts)
+        folder = None if resume_dir is None else Path(resume_dir)
+        outcomes = run_trials(images, trials, folder=folder, cache=store, jobs=workers, progress=progress)
+    failed = next((outcome for outcome in outcomes if outcome.problem is not None), None)
+    if failed is not None:
+        raise MorelliError(f"{failed.trial.describe()}: {failed.problem}")
+    groups = group_catalog(images)
     # That nothing leaks is how it should be, and no note.
     notes += [note for note in split.notes if not (groups.leak_free and note == groups.note)]
-    notes += check_draws(draws, labels, hidden)
-
-    bench = _Bench(images, groups, label, level, seed, options or {}, PartStore(_parts(resume_dir)))
-    results: dict[str, list[Kept]] = {spec.name: [] for spec in specs}
-    done, total = 0, len(specs) * len(draws)
-    for spec in specs:
-        features = measured[spec.encoder].take(usable)
-        for draw in draws:
-            results[spec.name].append(bench.run(spec, features, draw))
-            done += 1
-            if progress is not None:
-                progress(done, total)
     nuisance, more = _nuisance(images, label, seed)
-    n_classes = len(np.unique(labels.astype(str)))
     return Comparison(
-        scores=tuple(_scores(specs, counts, draws, results, repeats, level, seed)),
+        scores=tuple(_scores(specs, counts, Results(outcomes, seed))),
         attributors=tuple(spec.name for spec in specs),
         references=tuple(counts),
         label=label,
@@ -136,9 +142,9 @@ def compare(
         level=level,
         hidden=tuple(hidden),
         n_images=len(images),
-        n_classes=n_classes,
+        n_classes=len(names),
         n_clusters=groups.n_groups,
-        chance=1.0 / (n_classes - hide),
+        chance=1.0 / (len(names) - hide),
         nuisance=nuisance,
         prompt_known=groups.leak_free,
         catalog=images.fingerprint,
@@ -180,21 +186,15 @@ def _checked_counts(references: Sequence[int] | None, repeats: int) -> list[int 
 def _measured(
     catalog: Catalog,
     specs: Sequence[AttributorSpec],
-    cache: FeatureCache | None,
+    cache: FeatureCache,
     workers: int | None,
     progress: Progress | None,
-) -> tuple[dict[str, Features], NDArray[np.bool_], list[str]]:
-    """Return the features of each encoder, the rows that all of them have, and notes on the others."""
-    tables: dict[str, Features] = {}
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Bring all features into the cache; return the rows that every encoder can measure, and notes on the others."""
     usable = np.ones(len(catalog), dtype=np.bool_)
     notes = []
     for name in dict.fromkeys(spec.encoder for spec in specs):
         table = extract(catalog, join_encoders(name), cache=cache, workers=workers, progress=progress)
-        if not any(spec.info.within for spec in specs if spec.encoder == name):
-            # Nobody reads it, and of a long vector it is most of the memory: one zero stands for all.
-            nothing = np.broadcast_to(np.zeros(1, dtype=np.float32), table.within.shape)
-            table = replace(table, within=nothing)
-        tables[name] = table
         lost = int((~table.ok).sum())
         if lost:
             first = next(error for error in table.error if error is not None)
@@ -204,15 +204,56 @@ def _measured(
         usable &= table.ok
     if not usable.any():
         raise NotEnoughDataError(f"There is no image that all encoders can measure. {' '.join(notes)}")
-    return tables, usable, notes
+    return usable, notes
 
 
-def _parts(resume_dir: str | os.PathLike[str] | None) -> Path | None:
-    if resume_dir is None:
-        return None
-    folder = Path(resume_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def draw_hidden(names: Sequence[str], hide: int, repeats: int, seed: int) -> list[tuple[str, ...]]:
+    """Draw the models that get no references, for each repeat.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Fewer than two would stay.
+    """
+    if not 0 <= hide <= len(names) - 2:
+        raise NotEnoughDataError(f"Of {len(names)} models, {hide} cannot be hidden: at least two must stay.")
+    draws = [np.random.default_rng([seed, repeat, _HIDE]).permutation(list(names))[:hide] for repeat in range(repeats)]
+    return [tuple(sorted(str(name) for name in drawn)) for drawn in draws]
+
+
+def _short_of_references(bench: Bench, trials: Sequence[Trial], counts: Sequence[int | None]) -> list[str]:
+    """Refuse what cannot come out, and return notes on models with fewer references than were asked for.
+
+    Raises
+    ------
+    NotEnoughDataError
+        A model has too few references in some draw.
+    """
+    short: dict[int, set[str]] = {count: set() for count in counts if count is not None}
+    names: set[str] = set()
+    for trial in trials:
+        if trial.attributor != trials[0].attributor:
+            continue
+        labels = bench.labels(trial.label)
+        held = dict(zip(*np.unique(labels[bench.plan(trial).train].astype(str), return_counts=True), strict=True))
+        left = {value for values in trial.train.unless.values() for value in values}
+        known = sorted(set(labels.astype(str)) - left)
+        names.update(known)
+        few = [f"{name} ({held.get(name, 0)})" for name in known if held.get(name, 0) < MIN_IMAGES]
+        if few:
+            number = 0 if trial.fold is None else trial.fold.number
+            raise NotEnoughDataError(
+                f"Without fold {number}, every model needs at least {MIN_IMAGES} references; too few of: "
+                f"{', '.join(few[:10])}. Ask for more references or fewer folds, or leave these models out."
+            )
+        count = trial.train.per_class
+        if count is not None:
+            short[count] |= {name for name in known if held[name] < count}
+    return [
+        f"{len(models)} of {len(names)} models have fewer than {count} references in some fold; all are used there."
+        for count, models in short.items()
+        if models
+    ]
 
 
 def _nuisance(images: Catalog, label: str, seed: int) -> tuple[float | None, list[str]]:
@@ -223,155 +264,46 @@ def _nuisance(images: Catalog, label: str, seed: int) -> tuple[float | None, lis
     return floor.accuracy, [floor.sentence] if floor.gives_away else []
 
 
-# -- one part ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Bench:
-    """What all parts have in common."""
-
-    images: Catalog
-    groups: Groups
-    label: str
-    level: float
-    seed: int
-    options: Mapping[str, Mapping[str, Any]]
-    store: PartStore
-
-    def run(self, spec: AttributorSpec, features: Features, draw: Draw) -> Kept:
-        train, test = self.images.take(draw.train), self.images.take(draw.test)
-        options = dict(self.options.get(spec.name, {}))
-        seed = self.seed + draw.repeat
-        key = {
-            "attributor": spec.name,
-            "options": same_for_all({"options": repr(sorted(options.items()))}),
-            "recipe": features.recipe_hash,
-            "label": self.label,
-            "level": self.level,
-            "open_set_level": OPEN_SET_LEVEL,
-            "seed": seed,
-            "references": draw.references,
-            "repeat": draw.repeat,
-            "fold": draw.fold,
-            "train": _rows_hash(train),
-            "test": _rows_hash(test),
-            "groups": same_for_all({"ids": self.groups.ids[draw.test].tolist()}),
-        }
-
-        def fit_and_judge() -> Kept:
-            watch = Stopwatch()
-            try:
-                fitted = fit_registered(
-                    spec.info,
-                    train,
-                    features.take(draw.train),
-                    label=self.label,
-                    level=self.level,
-                    seed=seed,
-                    options=options,
-                )
-            except MorelliError as error:
-                count = "all" if draw.references is None else draw.references
-                raise MorelliError(f"{spec.name} with {count} references, fold {draw.fold}: {error}") from error
-            fit_seconds = watch.lap()
-            lineages, _ = lineages_of(train, self.label, [str(name) for name in fitted.classes_])
-            chosen = replace(self.groups, ids=self.groups.ids[draw.test])
-            seen = features.take(draw.test)
-            watch.lap()
-            predictions = judge(fitted, lineages, OPEN_SET_LEVEL, test, seen, chosen, self.label)
-            return Kept(predictions, fit_seconds, watch.lap())
-
-        return self.store.get_or_run(key, fit_and_judge)
-
-
-def _rows_hash(catalog: Catalog) -> str:
-    """Return a hash of rows and their order; the fingerprint alone knows no order."""
-    return same_for_all({"labels": catalog.fingerprint, "order": [str(i) for i in catalog.column("image_id")]})
-
-
 # -- all parts ---------------------------------------------------------------------------------------------------------
 
 
-def _scores(
-    specs: Sequence[AttributorSpec],
-    counts: Sequence[int | None],
-    draws: Sequence[Draw],
-    results: Mapping[str, Sequence[Kept]],
-    repeats: int,
-    level: float,
-    seed: int,
-) -> list[Score]:
+def _scores(specs: Sequence[AttributorSpec], counts: Sequence[int | None], results: Results) -> list[Score]:
     """Measure every attributor with every number of references."""
     scores: dict[tuple[str, int | None], Score] = {}
     for count in counts:
-        hits: dict[str, NDArray[np.bool_]] = {}
-        clusters = np.zeros(0, dtype=np.int64)
+        cells = {spec.name: results.cell(attributor=spec.name, per_class=count) for spec in specs}
+        best = max(cells.values(), key=lambda cell: cell.accuracy or 0.0)
         for spec in specs:
-            parts = [
-                (draw.repeat, kept)
-                for draw, kept in zip(draws, results[spec.name], strict=True)
-                if draw.references == count
-            ]
-            tables = [
-                Predictions.concat([kept.predictions for own, kept in parts if own == repeat])
-                for repeat in range(repeats)
-            ]
-            hits[spec.name] = np.concatenate([(t.top == t.y)[t.known] for t in tables])
-            clusters = np.concatenate([t.group[t.known] for t in tables])
-            scores[spec.name, count] = _score(spec, count, tables, [kept for _, kept in parts], level, seed)
-        best = max(specs, key=lambda spec: float(hits[spec.name].mean()) if len(hits[spec.name]) else 0.0).name
-        for spec in specs:
-            low, high = cluster_bootstrap_difference(hits[best], hits[spec.name], clusters, _N_BOOT, seed)
-            behind = float(hits[best].mean() - hits[spec.name].mean()) if len(clusters) else None
-            scores[spec.name, count] = replace(
-                scores[spec.name, count], behind=behind, behind_low=_number(low), behind_high=_number(high)
-            )
+            cell = cells[spec.name]
+            low, high = cluster_bootstrap_difference(best.hits, cell.hits, cell.clusters, _N_BOOT, results.seed)
+            behind = float(best.hits.mean() - cell.hits.mean()) if len(cell.hits) else None
+            scores[spec.name, count] = _score(spec, count, cell, behind, _number(low), _number(high))
     return [scores[spec.name, count] for spec in specs for count in counts]
 
 
 def _score(
     spec: AttributorSpec,
     count: int | None,
-    tables: Sequence[Predictions],
-    parts: Sequence[Kept],
-    level: float,
-    seed: int,
+    cell: Cell,
+    behind: float | None,
+    behind_low: float | None,
+    behind_high: float | None,
 ) -> Score:
-    # A single resample: the only intervals that are shown are those of the accuracy, over all draws together.
-    metrics = [summarise(t, seed=seed, n_boot=1, target_coverage=level) for t in tables]
-    hits = np.concatenate([(t.top == t.y)[t.known] for t in tables])
-    clusters = np.concatenate([t.group[t.known] for t in tables])
-    low, high = cluster_bootstrap_interval(hits, clusters, _N_BOOT, seed)
-
-    def mean(select: Callable[[Metrics], float | None]) -> float | None:
-        values = [value for m in metrics if (value := select(m)) is not None]
-        return float(np.mean(values)) if values else None
-
-    curves = [np.array(m.risk_curve) for m in metrics if m.risk_curve]
+    measured: dict[str, Any] = cell.measures
+    curves = [np.array(m.risk_curve) for m in cell.metrics if m.risk_curve]
     curve = np.mean(curves, axis=0).tolist() if curves else []
-    judged = sum(len(kept.predictions) for kept in parts)
+    judged = sum(len(table) for table in cell.draws)
+    shared = ("n", "accuracy", "low", "high", "top3", "lineage", "log_loss", "ece", "coverage", "set_size",
+              "right_at_half", "unknown_auroc", "n_unknown", "fit_seconds")  # fmt: skip
     return Score(
         attributor=spec.name,
         encoder=spec.encoder,
         references=count,
-        n=len(hits),
-        accuracy=float(hits.mean()) if len(hits) else None,
-        low=_number(low),
-        high=_number(high),
-        top3=mean(lambda m: m.top3),
-        lineage=mean(lambda m: m.lineage_accuracy),
-        log_loss=mean(lambda m: m.log_loss),
-        ece=mean(lambda m: m.ece),
-        coverage=mean(lambda m: m.coverage),
-        set_size=mean(lambda m: m.mean_set_size),
-        right_at_half=mean(lambda m: None if m.risk_at_half is None else 1.0 - m.risk_at_half),
-        unknown_auroc=mean(lambda m: None if m.open_set is None else m.open_set.auroc),
-        n_unknown=sum(m.n_unknown for m in metrics),
-        fit_seconds=float(np.mean([kept.fit_seconds for kept in parts])),
-        judge_microseconds=1e6 * sum(kept.judge_seconds for kept in parts) / max(1, judged),
-        behind=None,
-        behind_low=None,
-        behind_high=None,
+        **{name: measured[name] for name in shared},
+        judge_microseconds=1e6 * sum(outcome.judge_seconds for outcome in cell.outcomes) / max(1, judged),
+        behind=behind,
+        behind_low=behind_low,
+        behind_high=behind_high,
         risk_curve=tuple((float(x), float(y)) for x, y in curve),
     )
 

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.fitting import OPEN_SET_LEVEL
-from morelli.attributors.registry import parse_attributor
+from morelli.attributors.registry import AttributorSpec, parse_attributor
 from morelli.catalog import Catalog, Groups, Split, group_catalog, split_catalog
-from morelli.encoders import join_encoders
+from morelli.catalog.folds import deal_groups
+from morelli.encoders import Encoder, join_encoders
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.trials._parts import PartStore, same_for_all
 from morelli.trials.selection import Rows, leave_out_groups, nested_rows
-from morelli.trials.trial import Fold, Trial
+from morelli.trials.trial import Trial
 
 __all__ = ["Bench", "Fit", "Planned", "fits_of"]
 
@@ -70,10 +71,13 @@ class Bench:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
-        self._splits: dict[tuple[int, int, str], NDArray[np.int64]] = {}
-        self._recipes: dict[str, str] = {}
+        self._splits: dict[tuple[int, int, str, bool], NDArray[np.int64]] = {}
+        self._specs: dict[str, AttributorSpec] = {}
+        self._encoders: dict[str, Encoder] = {}
         self._labels: dict[str, NDArray[np.object_]] = {}
         self._ids = [str(image) for image in catalog.column("image_id")]
+        self._images = catalog.codes("image_id")[0]
+        self._lineages = catalog.text("lineage")
         self._readable = catalog.table["error"].is_null().to_numpy()
 
     @cached_property
@@ -86,6 +90,18 @@ class Bench:
         if column not in self._labels:
             self._labels[column] = self.catalog.text(column)
         return self._labels[column]
+
+    def spec(self, attributor: str) -> AttributorSpec:
+        """Return an attributor; made once, as is its encoder, because both may have much to load."""
+        if attributor not in self._specs:
+            self._specs[attributor] = parse_attributor(attributor)
+        return self._specs[attributor]
+
+    def encoder(self, name: str) -> Encoder:
+        """Return an encoder, ready to measure."""
+        if name not in self._encoders:
+            self._encoders[name] = join_encoders(name)
+        return self._encoders[name]
 
     def plan(self, trial: Trial) -> Planned:
         """Give a trial its rows.
@@ -102,12 +118,13 @@ class Bench:
         train_mask = trial.train.mask(self.catalog) & known & self._readable
         test_mask = trial.test.mask(self.catalog) & known
         if trial.fold is not None:
-            part = self._fold_of(trial.fold, trial.label, trial.seed)
+            part = self._fold_of(trial)
             train_mask &= part != trial.fold.number
             # Rows that could not be read are in no fold. They are counted once, with the first.
             test_mask &= (part == trial.fold.number) | ((part < 0) & (trial.fold.number == 0))
         train, test = np.flatnonzero(train_mask), np.flatnonzero(test_mask)
         train = np.setdiff1d(train, test)
+        train = train[~np.isin(self._images[train], self._images[test])]  # nor the same file in another row
         if not trial.straddle:
             train = leave_out_groups(train, test, self.groups.ids)
         order = (trial.seed, 0 if trial.fold is None else trial.fold.number, _ORDER)
@@ -116,15 +133,27 @@ class Bench:
         self._check(trial, labels, train, test)
         return self._planned(trial, train, test)
 
-    def _fold_of(self, fold: Fold, label: str, seed: int) -> NDArray[np.int64]:
+    def _fold_of(self, trial: Trial) -> NDArray[np.int64]:
         """Return the fold of every row; the same for all trials with as many folds and the same seed."""
-        key = (fold.of, seed, label)
+        assert trial.fold is not None
+        key = (trial.fold.of, trial.seed, trial.label, trial.straddle)
         if key not in self._splits:
-            known = self.catalog.codes(label)[0] >= 0
-            labelled = self.catalog.filter(known)
-            split: Split = split_catalog(labelled, folds=fold.of, label=label, seed=seed)
+            codes, _ = self.catalog.codes(trial.label)
             part = np.full(len(self.catalog), -1, dtype=np.int64)
-            part[known] = split.folds(labelled)
+            if trial.straddle:
+                # Each image by itself, balanced by class: what a split does that does not look at prompts.
+                usable = np.flatnonzero(self._readable & (codes >= 0))
+                images = self._images[usable]
+                if len(np.unique(images)) < trial.fold.of:
+                    raise NotEnoughDataError(
+                        f"{len(np.unique(images))} images cannot be dealt to {trial.fold.of} folds."
+                    )
+                shares = np.full(trial.fold.of, 1.0 / trial.fold.of)
+                part[usable] = deal_groups(images, codes[usable], shares, trial.seed)
+            else:
+                labelled = self.catalog.filter(codes >= 0)
+                split: Split = split_catalog(labelled, folds=trial.fold.of, label=trial.label, seed=trial.seed)
+                part[codes >= 0] = split.folds(labelled)
             self._splits[key] = part
         return self._splits[key]
 
@@ -137,25 +166,26 @@ class Bench:
             raise NotEnoughDataError(f"There is too little to learn from: {what} in {trial.train.describe()}.")
 
     def _planned(self, trial: Trial, train: Rows, test: Rows) -> Planned:
-        spec = parse_attributor(trial.attributor)
-        if spec.encoder not in self._recipes:
-            self._recipes[spec.encoder] = join_encoders(spec.encoder).recipe_hash
+        spec = self.spec(trial.attributor)
         fit = {
             "attributor": spec.name,
             "options": _written(trial.options),
-            "recipe": self._recipes[spec.encoder],
+            "recipe": self.encoder(spec.encoder).recipe_hash,
             "views": list(trial.train_views),
             "label": trial.label,
             "level": trial.level,
             "seed": trial.seed,
             "train": self._rows_hash(train, trial.label),
-            "groups": same_for_all({"ids": np.unique(self.groups.ids[train], return_inverse=True)[1].tolist()}),
+            "groups": same_for_all({"ids": _numbered(self.groups.ids[train])}),
         }
         key = {
             **fit,
             "view": trial.test_view,
             "open_set_level": OPEN_SET_LEVEL,
             "test": self._rows_hash(test, trial.label),
+            "unreadable": same_for_all({"rows": np.flatnonzero(~self._readable[test]).tolist()}),
+            # Nothing is learned from lineages, but they stand beside the answers.
+            "lineages": same_for_all({"rows": self._lineages[train].tolist()}),
         }
         return Planned(trial, spec.encoder, train, test, key, PartStore.name(key), same_for_all(fit))
 
@@ -163,6 +193,12 @@ class Bench:
         """Return a hash of images, their order and labels."""
         labels = self.labels(label)
         return same_for_all({"rows": [[self._ids[i], labels[i]] for i in rows]})
+
+
+def _numbered(groups: Rows) -> list[int]:
+    """Return numbers for groups in the order of their first row, whatever other rows there are."""
+    order: dict[int, int] = {}
+    return [order.setdefault(group, len(order)) for group in groups.tolist()]
 
 
 def _written(options: Mapping[str, Any]) -> list[list[Any]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from threadpoolctl import threadpool_limits
 
 from morelli._processes import WorkerDied, map_in_processes, processors
 from morelli.attributors.fitting import OPEN_SET_LEVEL, lineages_of
-from morelli.attributors.registry import AttributorInfo, fit_registered, install_attributors, parse_attributor
+from morelli.attributors.registry import AttributorInfo, fit_registered, install_attributors
 from morelli.catalog import Catalog
-from morelli.encoders import FeatureCache, Features, extract, join_encoders
+from morelli.encoders import FeatureCache, Features, extract
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.trials._parts import Kept, PartStore, Stopwatch
 from morelli.trials.engine import judge
@@ -27,7 +27,7 @@ from morelli.trials.trial import Trial
 from morelli.views import ViewInfo, parse_view
 from morelli.views.shipping import install_views, views_used
 
-__all__ = ["Outcome", "run_trials"]
+__all__ = ["Outcome", "kept_features", "plan_all", "rows_to_measure", "run_trials"]
 
 Progress = Callable[[int, int], None]
 Failed = Mapping[tuple[str, str], Mapping[int, str]]
@@ -94,16 +94,25 @@ def run_trials(
     """
     if jobs is not None and jobs < 1:
         raise MorelliError("Trials need at least one process to run in.")
-    with ExitStack() as stack:
-        if folder is None or cache is None:
-            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="morelli-trials-")))
-            folder = temporary / "parts" if folder is None else folder
-            if cache is None:
-                cache = FeatureCache(temporary / "features.sqlite")
-                stack.callback(cache.close)
-        return _Run(catalog, PartStore(folder), cache, processors() if jobs is None else jobs).outcomes(
-            trials, measuring, progress
-        )
+    with kept_features(cache) as store, ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="morelli-trials-")))
+        run = _Run(catalog, PartStore(folder), store, processors() if jobs is None else jobs)
+        return run.outcomes(trials, measuring, progress)
+
+
+@contextmanager
+def kept_features(cache: FeatureCache | None) -> Iterator[FeatureCache]:
+    """Give the cache, or where there is none one in a temporary folder, until the block ends."""
+    if cache is not None:
+        yield cache
+        return
+    with tempfile.TemporaryDirectory(prefix="morelli-features-") as folder:
+        temporary = FeatureCache(Path(folder) / "features.sqlite")
+        try:
+            yield temporary
+        finally:
+            temporary.close()
 
 
 class _Run:
@@ -123,12 +132,13 @@ class _Run:
         failures: dict[str, str] = {}
         if fits:
             failed = self._measure(todo, measuring)
-            for names, problem in self._in_workers(fits, failed):
-                if problem is not None:
-                    failures.update(dict.fromkeys(names, problem))
-                done += len(names)
-                if progress is not None:
-                    progress(done, total)
+            with closing(self._in_workers(fits, failed)) as finished:  # or workers would go on after Ctrl-C
+                for names, problem in finished:
+                    if problem is not None:
+                        failures.update(dict.fromkeys(names, problem))
+                    done += len(names)
+                    if progress is not None:
+                        progress(done, total)
         result = []
         for number, trial in enumerate(trials):
             if number in problems:
@@ -144,7 +154,8 @@ class _Run:
                 )
                 continue
             # Groups are numbered for the catalog at hand; a part may have been made with other images around.
-            predictions = replace(part.predictions, group=self._bench.groups.ids[one.test])
+            groups = self._bench.groups
+            predictions = replace(part.predictions, group=groups.ids[one.test], prompt_known=groups.leak_free)
             result.append(
                 Outcome(
                     trial,
@@ -170,7 +181,7 @@ class _Run:
 
             table = extract(
                 self._bench.catalog.take(rows),
-                join_encoders(encoder),
+                self._bench.encoder(encoder),
                 view=view,
                 cache=self._cache,
                 workers=None if self._jobs > 1 else 1,
@@ -180,14 +191,14 @@ class _Run:
             before += len(rows)
         return failed
 
-    def _in_workers(self, fits: Sequence[Fit], failed: Failed) -> Iterator[tuple[list[str], str | None]]:
+    def _in_workers(self, fits: Sequence[Fit], failed: Failed) -> Generator[tuple[list[str], str | None], None, None]:
         setup = _Setup(self._bench, self._store, self._cache, failed)
         if self._jobs == 1:
             yield from map(setup.run, fits)
             return
         trials = [one.trial for fit in fits for one in fit.planned]
         views = [parse_view(view) for trial in trials for view in (trial.test_view, *trial.train_views)]
-        infos = {spec.info.name: spec.info for spec in (parse_attributor(trial.attributor) for trial in trials)}
+        infos = {info.name: info for info in (self._bench.spec(trial.attributor).info for trial in trials)}
         try:
             yield from map_in_processes(
                 _work,
@@ -263,7 +274,7 @@ class _Setup:
         references = self.bench.catalog.take(first.train[usable])
         watch = Stopwatch()
         fitted = fit_registered(
-            parse_attributor(trial.attributor).info,
+            self.bench.spec(trial.attributor).info,
             references,
             [table.take(usable) for table in tables],
             label=trial.label,
@@ -291,7 +302,7 @@ class _Setup:
             # What could not be measured once is not tried again in every trial.
             errors = [failed.get(int(row), error) for row, error in zip(rows, images.column("error"), strict=True)]
             images = images.with_column("error", errors)
-        return extract(images, join_encoders(encoder), view=view, cache=self.cache, workers=1)
+        return extract(images, self.bench.encoder(encoder), view=view, cache=self.cache, workers=1)
 
 
 _setup: _Setup

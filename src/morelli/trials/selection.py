@@ -27,12 +27,18 @@ class Selection:
     Parameters
     ----------
     where : mapping of str to a value or a list of values
-        Columns and what they have to hold; None stands for null.
+        Columns and what they have to hold; None stands for null. A column of numbers takes them as text too, as they
+        are written by :meth:`morelli.catalog.Catalog.text`.
     unless : mapping of str to a value or a list of values
         Columns and what they must not hold.
     per_class : int, optional
         At most so many rows of each class, taken prompt by prompt in one random order for all classes: fewer are
         always a part of more, and classes have images of the same prompts where they can.
+
+    Raises
+    ------
+    MorelliError
+        A value is of no type that a column has, or `per_class` is less than 1.
 
     Examples
     --------
@@ -94,7 +100,9 @@ class Selection:
         MorelliError
             A key is unknown or a value of the wrong kind.
         """
-        foreign = sorted(set(values) - {"where", "unless", "per_class"})
+        if not isinstance(values, Mapping):
+            raise MorelliError(f"A selection is a table of where, unless and per_class, not {values!r}.")
+        foreign = sorted(str(name) for name in set(values) - {"where", "unless", "per_class"})
         if foreign:
             raise MorelliError(f"A selection has where, unless and per_class, not {', '.join(foreign)}.")
         filters = {}
@@ -146,6 +154,10 @@ def leave_out_groups(train: Rows, test: Rows, groups: Rows) -> Rows:
 
 def _listed(value: Any) -> tuple[Value, ...]:
     values = value if isinstance(value, list | tuple | set | frozenset) else [value]
+    values = [item.item() if isinstance(item, np.generic) else item for item in values]
+    foreign = [item for item in values if item is not None and not isinstance(item, str | int | float | bool)]
+    if foreign:
+        raise MorelliError(f"Columns hold words, numbers, true and false; {foreign[0]!r} is none of these.")
     return tuple(sorted(values, key=lambda item: (item is not None, str(item))))
 
 
@@ -155,6 +167,10 @@ def _holds(catalog: Catalog, column: str, values: Sequence[Value]) -> NDArray[np
     try:
         accepted = pa.array(list(values), type=held.type)
     except (pa.ArrowException, OverflowError) as error:
+        # Values that came through `Catalog.text`, as the labels of trials do.
+        text = catalog.text(column)
+        if set(values) <= {*text, None}:
+            return np.array([value in values for value in text], dtype=np.bool_)
         raise MorelliError(f"Column {column!r} holds {held.type} values; {list(values)!r} does not fit.") from error
     found: NDArray[np.bool_] = pc.is_in(held, value_set=accepted).to_numpy()
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from morelli.attributors.registry import DEFAULT_ATTRIBUTOR, parse_attributor
@@ -60,7 +61,8 @@ class Trial:
     fold : Fold, optional
         Restricts `test` to one fold, and `train` to the others.
     straddle : bool
-        Whether a prompt may stand on both sides. Only to measure what a leak would have added.
+        Whether a prompt may stand on both sides; folds are then dealt image by image. Only to measure what a leak
+        would have added.
     level : float
         Coverage of the conformal sets.
     options : mapping
@@ -91,7 +93,7 @@ class Trial:
             raise MorelliError(f"Name one or more different training views, not: {', '.join(views) or 'none at all'}.")
         object.__setattr__(self, "train_views", views)
         object.__setattr__(self, "test_view", parse_view(self.test_view).name)
-        object.__setattr__(self, "attributor", parse_attributor(self.attributor).name)
+        object.__setattr__(self, "attributor", _canonical(self.attributor))
 
     def describe(self) -> str:
         """Name the trial for people: its cell, its seed and its fold."""
@@ -100,3 +102,9 @@ class Trial:
         if self.fold is not None:
             parts.append(f"fold {self.fold.number + 1} of {self.fold.of}")
         return ", ".join(parts)
+
+
+@cache
+def _canonical(attributor: str) -> str:
+    """Return the canonical name; kept, because the encoder is made to find out whether there is one."""
+    return parse_attributor(attributor).name

@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
-from morelli.views import corruptions, journeys, structure  # noqa: F401  (they register their views)
-from morelli.views.registry import Parameter, View, ViewInfo, list_views, parse_view, register_view
+# They register their views.
+from morelli.views import (  # noqa: F401
+    codecs,
+    detail,
+    geometry,
+    handling,
+    journeys,
+    structure,
+    structure_edges,
+    structure_frequency,
+    structure_keypoints,
+    tone,
+)
+from morelli.views.info import Parameter, ViewInfo
+from morelli.views.registry import View, list_views, parse_view, register_view, severity_views
+from morelli.views.store import ViewStore
 
-__all__ = ["Parameter", "View", "ViewInfo", "list_views", "parse_view", "register_view"]
+__all__ = [
+    "Parameter",
+    "View",
+    "ViewInfo",
+    "ViewStore",
+    "list_views",
+    "parse_view",
+    "register_view",
+    "severity_views",
+]

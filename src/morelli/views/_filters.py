@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from morelli.errors import ViewError
-from morelli.views.registry import Pixels
+from morelli.views.info import Pixels
 
-__all__ = ["gaussian", "resample", "to_uint8"]
+__all__ = ["check_size", "gaussian", "luma", "resample", "scaled", "to_uint8"]
 
 _MAX_PIXELS = 100_000_000
 
@@ -48,7 +50,30 @@ def resample(pixels: Pixels, width: int, height: int, method: Image.Resampling) 
     morelli.errors.ViewError
         The result would have more than 100 million pixels.
     """
+    check_size(pixels, width, height)
+    return np.asarray(Image.fromarray(pixels).resize((width, height), method))
+
+
+def check_size(pixels: Pixels, width: int, height: int) -> None:
+    """Refuse to make more than 100 million pixels.
+
+    Raises
+    ------
+    morelli.errors.ViewError
+    """
     if width * height > _MAX_PIXELS:
         old = f"{pixels.shape[1]} x {pixels.shape[0]}"
         raise ViewError(f"resizing {old} to {width} x {height} makes more than {_MAX_PIXELS} pixels; choose less")
-    return np.asarray(Image.fromarray(pixels).resize((width, height), method))
+
+
+def scaled(length: int, factor: float) -> int:
+    """Return a side times a factor, rounded to the nearest whole pixel (half upwards), at least 1."""
+    return max(1, math.floor(length * factor + 0.5))
+
+
+def luma(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the ITU-R BT.601 luma of float32 RGB, shape (height, width)."""
+    # Written out, because the order of the sums in a matrix product depends on the machine's BLAS.
+    red, green, blue = (values[:, :, channel] for channel in range(3))
+    result: npt.NDArray[np.float32] = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
+    return result

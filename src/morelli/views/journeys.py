@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from morelli.views.registry import Parameter, Pixels, parse_view, register_view
+from morelli.views.info import Parameter, Pixels
+from morelli.views.registry import parse_view, register_view
 
 __all__: list[str] = []
 
@@ -20,7 +21,9 @@ _NUMBER = Parameter("number", "which of the image's random journeys", 1, 999_999
     "resaved",
     "A random journey in full size: mostly saved as JPEG or WebP, perhaps cropped, blurred, sharpened before",
     _NUMBER,
+    group="journey",
     seeded=True,
+    typical="1",
 )
 def _resaved(pixels: Pixels, rng: np.random.Generator, number: int) -> Pixels:
     return _travel(pixels, rng, number, shrink=False)
@@ -30,7 +33,9 @@ def _resaved(pixels: Pixels, rng: np.random.Generator, number: int) -> Pixels:
     "shrunk",
     "A random journey on which the image was made smaller: as resaved, and resized to 0.4 to 0.95",
     _NUMBER,
+    group="journey",
     seeded=True,
+    typical="1",
 )
 def _shrunk(pixels: Pixels, rng: np.random.Generator, number: int) -> Pixels:
     return _travel(pixels, rng, number, shrink=True)

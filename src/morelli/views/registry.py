@@ -1,125 +1,42 @@
 """The registry of views, the grammar of their names, and chains of them.
 
 A view is written ``name``, ``name:parameter`` or ``name:parameter,parameter``; views chain from left to right with
-``|``, as in ``resize:512|jpeg:85``. Every view has one canonical name, which stands for it in tables, caches and
-bundles.
+``|``, as in ``resize:512|jpeg:85``. ``name@3`` is the third of five severities, and stands for parameters. Every view
+has one canonical name, which stands for it in tables, caches and bundles.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
 
 from morelli.errors import ViewError
 from morelli.images import LoadedImage
+from morelli.views.info import SEVERITIES, Batch, Parameter, Pixels, Value, ViewInfo, write_value
 
-__all__ = ["Parameter", "Pixels", "View", "ViewInfo", "list_views", "parse_view", "register_view"]
+__all__ = [
+    "SEVERITIES",
+    "Batch",
+    "Parameter",
+    "Pixels",
+    "View",
+    "ViewInfo",
+    "list_views",
+    "parse_view",
+    "register_view",
+    "severity_views",
+]
 
-Pixels = npt.NDArray[np.uint8]
-Value = int | float | str
 _Function = TypeVar("_Function", bound=Callable[..., Pixels])
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_WHOLE = re.compile(r"[0-9]{1,9}")
-_DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
 
 IDENTITY = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter of a view: a number within bounds, or one of a few words.
-
-    Parameters
-    ----------
-    name : str
-        As in the help, for example ``quality``.
-    description : str
-        One line, with the unit.
-    low, high : float
-        Bounds, both allowed; not used with `choices`.
-    whole : bool
-        Only whole numbers.
-    choices : tuple of str
-        The words allowed instead of a number.
-    default : int, float, str or None
-        What is meant when it is left out; None when it has to be given. It never appears in a canonical name.
-    draw : bool
-        It only tells random draws of one condition apart.
-    """
-
-    name: str
-    description: str
-    low: float = 0.0
-    high: float = 1.0
-    whole: bool = False
-    choices: tuple[str, ...] = ()
-    default: Value | None = None
-    draw: bool = False
-
-    @property
-    def range(self) -> str:
-        """What is allowed, in words."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        return f"a {'whole ' if self.whole else ''}number from {self.low:g} to {self.high:g}"
-
-    def parse(self, text: str) -> Value:
-        """Return the value that `text` writes, or raise ValueError."""
-        if self.choices:
-            if text not in self.choices:
-                raise ValueError(text)
-            return text
-        if not (_WHOLE if self.whole else _DECIMAL).fullmatch(text):
-            raise ValueError(text)
-        value = int(text) if self.whole else float(text)
-        if not self.low <= value <= self.high:
-            raise ValueError(text)
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class ViewInfo:
-    """What the registry knows of one view.
-
-    Parameters
-    ----------
-    name : str
-        Without parameters.
-    description : str
-        One line.
-    parameters : tuple of Parameter
-        In the order in which they are written.
-    group : str
-        ``corruption`` (what happens to images on their way) or ``structure`` (a probe that removes a kind of trace).
-    seeded : bool
-        The result depends on the seed.
-    function : callable
-        ``function(pixels, *values)``, or ``function(pixels, rng, *values)`` when seeded.
-    """
-
-    name: str
-    description: str
-    parameters: tuple[Parameter, ...]
-    group: str
-    seeded: bool
-    function: Callable[..., Pixels]
-
-    @property
-    def signature(self) -> str:
-        """How to write it, for example ``jpeg:QUALITY[,SUBSAMPLING]``."""
-        text = ""
-        for parameter in self.parameters:
-            part = (("," if text else ":") + parameter.name).upper()
-            text += part if parameter.default is None else f"[{part}]"
-        return self.name + text
-
 
 _VIEWS: dict[str, ViewInfo] = {}
 
@@ -146,16 +63,27 @@ class _Step:
     def _written(self, values: list[tuple[Parameter, Value]]) -> str:
         while values and values[-1][0].default == values[-1][1]:
             values.pop()
-        return self.info.name + ":" * bool(values) + ",".join(_write(value) for _, value in values)
+        return self.info.name + ":" * bool(values) + ",".join(write_value(value) for _, value in values)
 
     def run(self, pixels: Pixels, seed: int) -> Pixels:
         """Return the view of `pixels`, contiguous."""
-        if not self.info.seeded:
-            return np.ascontiguousarray(self.info.function(pixels, *self.values))
+        random = (self._rng(seed),) if self.info.seeded else ()
+        return np.ascontiguousarray(self.info.function(pixels, *random, *self.values))
+
+    def run_many(self, images: list[Pixels], seeds: Sequence[int]) -> list[Pixels]:
+        """Return the views of several images, all at once where the view can do that."""
+        if self.info.batch is None or not images:
+            return [self.run(pixels, seed) for pixels, seed in zip(images, seeds, strict=True)]
+        random = ([self._rng(seed) for seed in seeds],) if self.info.seeded else ()
+        results = [np.ascontiguousarray(pixels) for pixels in self.info.batch(images, *random, *self.values)]
+        if len(results) != len(images):
+            raise TypeError(f"the batch function of view {self.info.name} made {len(results)} of {len(images)} images")
+        return results
+
+    def _rng(self, seed: int) -> np.random.Generator:
         # The parameters are left out on purpose: noise:5 and noise:10 of one image are then the same noise, stronger,
         # and a series of strengths has no noise of its own.
-        rng = np.random.default_rng((seed, crc32(self.info.name.encode()), self.turn))
-        return np.ascontiguousarray(self.info.function(pixels, rng, *self.values))
+        return np.random.default_rng((seed, crc32(self.info.name.encode()), self.turn))
 
 
 class View:
@@ -177,15 +105,18 @@ class View:
         condition ``resaved``.
     seeded : bool
         Whether the result depends on the seed.
+    costly : bool
+        Whether one of its steps is worth keeping in a `ViewStore`.
     """
 
-    __slots__ = ("_steps", "condition", "name", "seeded")
+    __slots__ = ("_steps", "condition", "costly", "name", "seeded")
 
     def __init__(self, steps: tuple[_Step, ...] = ()) -> None:
         self._steps = steps
         self.name = "|".join(step.name for step in steps) or IDENTITY
         self.condition = "|".join(step.condition for step in steps) or IDENTITY
         self.seeded = any(step.info.seeded for step in steps)
+        self.costly = any(step.info.costly for step in steps)
 
     def __call__(self, pixels: Pixels, seed: int = 0) -> Pixels:
         """Return the view of an image.
@@ -209,16 +140,50 @@ class View:
         TypeError
             These are no such pixels.
         """
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
-            raise TypeError(f"a view takes uint8 pixels of shape (height, width, 3), not {pixels.dtype} {pixels.shape}")
-        pixels = np.ascontiguousarray(pixels)
+        pixels = _checked(pixels)
         for step in self._steps:
             pixels = step.run(pixels, seed)
         return pixels
 
+    def many(self, images: Sequence[Pixels], seeds: Sequence[int]) -> list[Pixels]:
+        """Return the views of several images, which a view that runs a network makes all at once.
+
+        Parameters
+        ----------
+        images : sequence of numpy.ndarray
+            As for a call, each of its own size. All of them are in memory at once: choose how many go together.
+        seeds : sequence of int
+            One for each image.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            What a call gives for each; networks may round differently in batches.
+
+        Raises
+        ------
+        morelli.errors.ViewError
+            A result would be too large.
+        TypeError
+            These are no such pixels.
+        ValueError
+            There are not as many seeds as images.
+        """
+        if len(images) != len(seeds):
+            raise ValueError(f"there are {len(images)} images and {len(seeds)} seeds")
+        results = [_checked(pixels) for pixels in images]
+        for step in self._steps:
+            results = step.run_many(results, seeds)
+        return results
+
     def apply(self, image: LoadedImage) -> Pixels:
         """Return the view of a loaded image, with a seed from its hash: a function of the file's bytes alone."""
-        return self(image.pixels, int(image.facts.sha256[:16], 16))
+        return self(image.pixels, self.seed_of(image))
+
+    @staticmethod
+    def seed_of(image: LoadedImage) -> int:
+        """Return the seed that `apply` uses."""
+        return int(image.facts.sha256[:16], 16)
 
     def __eq__(self, other: object) -> bool:
         return self.name == other.name if isinstance(other, View) else NotImplemented
@@ -234,7 +199,15 @@ class View:
 
 
 def register_view(
-    name: str, description: str, *parameters: Parameter, group: str = "corruption", seeded: bool = False
+    name: str,
+    description: str,
+    *parameters: Parameter,
+    group: str = "corruption",
+    seeded: bool = False,
+    severities: Sequence[str] = (),
+    typical: str | None = None,
+    costly: bool = False,
+    batch: Batch | None = None,
 ) -> Callable[[_Function], _Function]:
     """Make a function a view (decorator).
 
@@ -247,9 +220,17 @@ def register_view(
     *parameters : Parameter
         In the order in which the function takes them; those with a default last.
     group : str
-        ``corruption`` or ``structure``.
+        ``corruption``, ``journey`` or ``structure``.
     seeded : bool
         The function takes a `numpy.random.Generator` after the pixels.
+    severities : sequence of str
+        Parameters of the severities 1 to 5, each as it is written after the colon; none where strength means nothing.
+    typical : str, optional
+        Parameters of one typical use, for a contact sheet; not needed with severities, or with defaults for all.
+    costly : bool
+        The result is worth keeping: see `ViewInfo`.
+    batch : callable, optional
+        Makes the views of a list of images at once: see `ViewInfo`.
 
     Returns
     -------
@@ -259,7 +240,8 @@ def register_view(
     Raises
     ------
     ValueError
-        The name is taken or malformed, or a parameter without a default follows one with a default.
+        The name is taken or malformed, a parameter without a default follows one with a default, or the severities
+        are not five or not what the parameters allow.
 
     Examples
     --------
@@ -278,8 +260,19 @@ def register_view(
     if required != sorted(required, reverse=True):
         raise ValueError(f"view {name}: parameters with a default come last")
 
+    if len(severities) not in (0, SEVERITIES):
+        raise ValueError(f"view {name}: there are {SEVERITIES} severities or none, not {len(severities)}")
+
     def register(function: _Function) -> _Function:
-        _VIEWS[name] = ViewInfo(name, description, parameters, group, seeded, function)
+        info = ViewInfo(
+            name, description, parameters, group, seeded, function, tuple(severities), typical, costly, batch
+        )
+        for text in (*severities, *([] if typical is None else [typical])):
+            try:
+                _values_of(info, f"{name}:{text}", text)
+            except ViewError as error:
+                raise ValueError(str(error)) from None
+        _VIEWS[name] = info
         return function
 
     return register
@@ -290,13 +283,34 @@ def list_views() -> tuple[ViewInfo, ...]:
     return tuple(sorted(_VIEWS.values(), key=lambda info: (info.group, info.name)))
 
 
+def severity_views(name: str) -> tuple[str, ...]:
+    """Return the canonical names of the five severities of a view, from weak to strong.
+
+    Parameters
+    ----------
+    name : str
+        Without parameters.
+
+    Raises
+    ------
+    morelli.errors.ViewError
+        There is no such view, or it has no severities.
+
+    Examples
+    --------
+    >>> severity_views("blur")
+    ('blur:0.5', 'blur:1', 'blur:2', 'blur:4', 'blur:8')
+    """
+    return tuple(parse_view(f"{name}@{level}").name for level in range(1, SEVERITIES + 1))
+
+
 def parse_view(text: str) -> View:
     """Return the view that a name stands for.
 
     Parameters
     ----------
     text : str
-        For example ``jpeg:85``, ``resize:512|jpeg:85,4:4:4``; the empty text and ``none`` are the identity.
+        For example ``jpeg:85``, ``resize:512|jpeg:85,4:4:4``, ``blur@3``; the empty text and ``none`` are the identity.
 
     Returns
     -------
@@ -312,6 +326,8 @@ def parse_view(text: str) -> View:
     --------
     >>> parse_view("resize: 512 | none | jpeg:85,4:2:0").name
     'resize:512|jpeg:85'
+    >>> parse_view("blur@3").name
+    'blur:2'
     >>> parse_view("webp:0")
     Traceback (most recent call last):
         ...
@@ -329,12 +345,27 @@ def parse_view(text: str) -> View:
 
 def _parse_step(text: str, before: list[_Step]) -> _Step:
     """Return one step; `before` are the earlier ones of the chain."""
-    name, colon, rest = (part.strip() for part in text.partition(":"))
+    head, colon, rest = (part.strip() for part in text.partition(":"))
+    name, at, level = (part.strip() for part in head.partition("@"))
     info = _VIEWS.get(name)
     if info is None:
         known = ", ".join(sorted([IDENTITY, *_VIEWS]))
         raise ViewError(f'there is no view "{name}"; known views: {known}')
-    given = [value.strip() for value in rest.split(",")] if colon else []
+    if at:
+        levels = [str(number) for number in range(1, len(info.severities) + 1)]
+        if not levels:
+            raise ViewError(f'view "{text}": {name} has no severities; write {info.signature}')
+        if level not in levels or colon:
+            what = f"a severity is {name}@1 to {name}@{len(levels)}, and takes the place of parameters"
+            raise ViewError(f'view "{text}": {what} ({info.signature})')
+        colon, rest = ":", info.severities[int(level) - 1]
+    values = _values_of(info, text, rest if colon else None)
+    return _Step(info, values, sum(step.info is info for step in before))
+
+
+def _values_of(info: ViewInfo, text: str, written: str | None) -> tuple[Value, ...]:
+    """Return the values of the parameters that are written after a colon, None where there is no colon."""
+    given = [] if written is None else [value.strip() for value in written.split(",")]
     if len(given) > len(info.parameters):
         allowed = len(info.parameters)
         raise ViewError(f'view "{text}": it takes {allowed or "no"} parameter{"s" * (allowed != 1)} ({info.signature})')
@@ -351,9 +382,11 @@ def _parse_step(text: str, before: list[_Step]) -> _Step:
         except ValueError:
             detail = f'{parameter.name} is {parameter.range}, not "{given[place]}"'
             raise ViewError(f'view "{text}": {detail} ({info.signature})') from None
-    return _Step(info, tuple(values), sum(step.info is info for step in before))
+    return tuple(values)
 
 
-def _write(value: Value) -> str:
-    """Write a value so that it parses to itself, and equal values alike."""
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+def _checked(pixels: Pixels) -> Pixels:
+    """Return pixels as every view may expect them, or raise TypeError."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise TypeError(f"a view takes uint8 pixels of shape (height, width, 3), not {pixels.dtype} {pixels.shape}")
+    return np.ascontiguousarray(pixels)
