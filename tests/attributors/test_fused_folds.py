@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import morelli.attributors._references as _references
 import morelli.attributors.fused as fused
 from morelli.attributors import FusedAttributor
 from morelli.errors import NotEnoughDataError
@@ -14,13 +15,13 @@ def trained_on(monkeypatch, X: np.ndarray) -> list[set[int]]:
     """Record which rows every discriminant is fitted to."""
     row = {x.tobytes(): i for i, x in enumerate(X)}
     calls: list[set[int]] = []
-    real = fused.fit_discriminant
+    real = _references.fit_discriminant
 
     def spy(values, *args, **kwargs):
         calls.append({row[np.ascontiguousarray(x).tobytes()] for x in values})
         return real(values, *args, **kwargs)
 
-    monkeypatch.setattr(fused, "fit_discriminant", spy)
+    monkeypatch.setattr(_references, "fit_discriminant", spy)
     return calls
 
 

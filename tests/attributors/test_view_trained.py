@@ -192,7 +192,7 @@ def test_without_images_nothing_is_unfamiliar():
 
 def test_other_pictures_of_an_image_are_held_out_with_it(monkeypatch):
     """Every first column is the image's number, so that a fit shows whom it has seen; groups hold whole prompts."""
-    import morelli.attributors.fused as module
+    import morelli.attributors._references as module
 
     X, y, prompts, views, images = draw(0, 12)
     X[:, 0] = images

@@ -89,6 +89,7 @@ def synthesise(
         family_proba=family_proba,
         without_family=without,
         error=error,
+        judged_as=[None] * n,
         prompt_known=True,
     )
 

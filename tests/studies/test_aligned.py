@@ -18,7 +18,7 @@ def outcome(images, right, seed=0, fold=0) -> Outcome:
         classes=("a", "b"), lineages=(None, None), image_id=[f"i{i}" for i in images], uri=["x"] * n, label=["a"] * n,
         group=np.array(images), proba=proba, prediction_set=proba > 0.5, open_set_p=np.full(n, 0.5),
         decision=["attributed"] * n, evidence={}, family_proba={}, without_family={}, error=[None] * n,
-        prompt_known=True,
+        judged_as=[None] * n, prompt_known=True,
     )  # fmt: skip
     return Outcome(Trial({}, seed=seed, fold=Fold(fold, 3)), table)
 

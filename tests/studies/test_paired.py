@@ -40,6 +40,7 @@ def table(
         family_proba={},
         without_family={},
         error=[None] * n,
+        judged_as=[None] * n,
         prompt_known=True,
     )
 

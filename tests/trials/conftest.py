@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from _small import Small, build_small
 from morelli.trials import Predictions
 
 
@@ -30,6 +31,7 @@ def build(n: int = 12, k: int = 3, seed: int = 0, **changes: Any) -> Predictions
         "family_proba": {"residual": rng.dirichlet(np.ones(k), n).reshape(n, k)},
         "without_family": {"residual": rng.dirichlet(np.ones(k), n).reshape(n, k)},
         "error": [None] * n,
+        "judged_as": [None] * n,
         "prompt_known": True,
     }
     return Predictions(**(values | changes))
@@ -38,3 +40,9 @@ def build(n: int = 12, k: int = 3, seed: int = 0, **changes: Any) -> Predictions
 @pytest.fixture
 def make() -> Callable[..., Predictions]:
     return build
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    """4 models x 12 photographs, measured on demand and once."""
+    return build_small(tmp_path_factory.mktemp("small"))

@@ -13,7 +13,6 @@ from morelli.catalog import Catalog, build_catalog, split_catalog
 from morelli.encoders import FeatureCache, ForensicEncoder, extract
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.trials import Comparison, cross_validate, summarise
-from morelli.trials._draws import plan_draws
 from morelli.trials.compare import compare
 
 MODELS = {"alba": "north", "bruno": "north", "carla": "south", "dora": None}
@@ -212,26 +211,6 @@ def test_fused_takes_part(run):
     """The default reads the spread within images, which others have no use for."""
     both = run(["fused", "dzanic"], references_per_class=[4])
     assert both.scores[0].accuracy > 0.6
-
-
-def test_references_are_nested_and_whole_prompts_are_shared():
-    labels = np.repeat(["a", "b", "c"], 20).astype(object)
-    groups = np.tile(np.arange(10), 6)
-    folds = groups % 5
-    draws, hidden = plan_draws(labels, groups, folds, [2, 5, None], 2, 0, seed=4)
-    assert hidden == [(), ()]
-    assert len(draws) == 3 * 2 * 5
-    by_key = {(d.references, d.repeat, d.fold): d for d in draws}
-    for (count, repeat, fold), draw in by_key.items():
-        assert not set(groups[draw.train]) & set(groups[draw.test])
-        assert (folds[draw.test] == fold).all()
-        per_class = [set(groups[draw.train[labels[draw.train] == name]]) for name in "abc"]
-        assert per_class[0] == per_class[1] == per_class[2], "the same prompts serve all models"
-        if count is not None:
-            assert (np.unique(labels[draw.train].astype(str), return_counts=True)[1] == count).all()
-            more = by_key[{2: 5, 5: None}[count], repeat, fold]
-            assert set(draw.train) <= set(more.train)
-    assert set(by_key[2, 0, 0].train) != set(by_key[2, 1, 0].train), "draws differ"
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_again_gives_the_same_and_measures_nothing(catalog, cache, result, monke
     calls, measured = [], []
     again = study(catalog, cache, progress=lambda *at: calls.append(at), measuring=lambda *at: measured.append(at))
     assert again == result
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert calls[-1] == (3 * 2 * len(TEST), 3 * 2 * len(TEST))
     assert measured[-1] == (144, 144)
 
 

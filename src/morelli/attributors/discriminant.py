@@ -5,8 +5,7 @@ dozen references a class and thousands of features:
 
 - the covariance is shrunk towards a multiple of the identity, in standardised features;
 - it also learns from *within* images: how a statistic varies between the regions of one picture tells how it varies
-with
-  content, and every reference gives such differences for free;
+  with content, and every reference gives such differences for free;
 - class means are shrunk towards their common mean, direction by direction, as far as the classes' spread there could be
   chance, and the uncertainty that remains widens the predictive density. Directions that carry nothing drop out.
 
@@ -18,7 +17,7 @@ J. Friedman, "Regularized discriminant analysis", JASA 84(405), 1989 (shrinkage 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,7 @@ CLIP = 6.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Discriminant:
-    """A fitted discriminant: plain arrays for K classes, d features and r coordinates, r at most K - 1.
+    """A fitted discriminant: plain arrays for K classes, d features and r coordinates, fewer than there were classes.
 
     Attributes
     ----------
@@ -74,6 +73,12 @@ class Discriminant:
                 raise ValueError(f"{name} is not finite")
             if name in ("scale", "variance") and not (array > 0).all():
                 raise ValueError(f"{name} is not positive")
+
+    def of_first(self, n_classes: int) -> Discriminant:
+        """Return the discriminant for the first classes only: the others helped to fit it, and are not asked about."""
+        if n_classes == len(self.means):
+            return self
+        return replace(self, means=np.ascontiguousarray(self.means[:n_classes]))
 
     def standardise(self, X: NDArray[np.floating]) -> Float:
         """Return the standardised and clipped features, shape (n, d)."""

@@ -14,14 +14,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from morelli.attributors._folding import check_classes, check_group_ids, deal_references
-from morelli.attributors._judging import Judged, Spread, judge
+from morelli.attributors._judging import Judged, judge
+from morelli.attributors._references import HeldOut, References
 from morelli.attributors._settings import FusedSettings
 from morelli.attributors.answers import Answers, Training
+from morelli.attributors.background import Background
 from morelli.attributors.calibration import SoftmaxCalibrator, TemperatureCalibrator
 from morelli.attributors.calibrator_choice import CalibratorChoice, choose_calibrator
 from morelli.attributors.conformal import SplitConformal
-from morelli.attributors.discriminant import Discriminant, fit_discriminant
-from morelli.attributors.fusion import fit_fusion_weights
+from morelli.attributors.discriminant import Discriminant
 from morelli.attributors.learning_curve import sharpening
 from morelli.attributors.open_set import OpenSetModel
 from morelli.attributors.pooling import SetPooling, learn_pooling
@@ -108,6 +109,7 @@ class FusedAttributor(FusedSettings):
         n_contrasts: NDArray[np.integer] | None = None,
         images: ArrayLike | None = None,
         twins: tuple[NDArray[np.floating], NDArray[np.integer]] | None = None,
+        background: Background | None = None,
     ) -> FusedAttributor:
         """Fit to references.
 
@@ -129,6 +131,8 @@ class FusedAttributor(FusedSettings):
         twins : tuple of ndarray of float, shape (m, d), and ndarray of int, shape (m,), optional
             Other pictures of some of these images (in another view, say), and the row of `X` that each belongs to. They
             are judged as their rows are, by what has not seen them, and nothing is learned from them.
+        background : Background, optional
+            Images by models that are no candidates; discriminants learn from them how measurements vary.
 
         Raises
         ------
@@ -145,31 +149,35 @@ class FusedAttributor(FusedSettings):
         first = np.unique(ids, return_index=True)[1]
         check_classes(self.classes_, codes[first], MIN_IMAGES)
         blocks = self.named_blocks(values.shape[1])
-        spread = Spread(within, n_contrasts, values.shape)
         own_groups = check_group_ids(groups, len(codes))
+        references = References(
+            values, codes, len(self.classes_), groups, within, n_contrasts, blocks, background, self.shrinkage,
+            self.within_share,
+        )  # fmt: skip
         prompts = ids if own_groups is None else own_groups  # no row of an image helps to judge another one
         fold, notes = deal_references(codes, own_groups, self.classes_, self.n_folds, self.random_state, ids)
 
-        held_out, judged_twins = self._out_of_fold(values, codes, spread, blocks, fold, twins)
+        found = references.out_of_fold(fold, twins)
+        held_out = found.judged
 
         def look(
             train: NDArray[np.integer], own: NDArray[np.integer], n_classes: int, test: NDArray[np.integer]
         ) -> Sighting:
-            return see(self._discriminants(values, own, spread, blocks, train, n_classes), blocks, values[test])
+            return see(references.discriminants(train, test, own, n_classes), blocks, values[test])
 
         with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
-            weights = fit_fusion_weights(held_out.log_likelihood, codes)
+            weights = found.weights()
             chosen = choose_calibrator(held_out.fuse(weights), codes, prompts, self.random_state)
             temperatures = [TemperatureCalibrator().fit(words, codes).temperature for words in held_out.log_likelihood]
-            log_proba = self._cross_fit(held_out, codes, fold, type(chosen.calibrator))
+            log_proba = _cross_fit(found, codes, fold, type(chosen.calibrator))
             self.rejector_, known = fit_rejector(
                 held_out.sighting, codes, fold, look, list(blocks), random_state=self.random_state
             )
-            if judged_twins is not None:
-                self.twins_log_proba_ = chosen.calibrator.transform(judged_twins.fuse(weights))
+            if found.twins is not None:
+                self.twins_log_proba_ = chosen.calibrator.transform(found.twins.fuse(weights))
 
             def anew(coarse: NDArray[np.int64]) -> Float:
-                return self._out_of_fold(values, codes, spread, blocks, coarse, None)[0].fuse(weights)
+                return references.out_of_fold(coarse).judged.fuse(weights)
 
             self.calibration_ = chosen.sharpened(
                 sharpening(held_out.fuse(weights), codes, own_groups, fold, chosen.calibrator.doubt, anew, ids)
@@ -191,7 +199,7 @@ class FusedAttributor(FusedSettings):
             leak_free=not notes,
             notes=(*notes, *self.rejector_.notes),
         )
-        self.discriminants_ = self._discriminants(values, codes, spread, blocks, np.arange(len(codes)))
+        self.discriminants_ = references.discriminants(np.arange(len(codes)))
         return self
 
     @property
@@ -340,66 +348,23 @@ class FusedAttributor(FusedSettings):
             raise ValueError("blocks names no family; leave it out to take all columns as one")
         return named
 
-    def _cross_fit(
-        self, held_out: Judged, codes: NDArray[np.integer], fold: NDArray[np.int64], kind: type[SoftmaxCalibrator]
-    ) -> Float:
-        """Fuse and calibrate every fold with weights and calibration of the other folds.
 
-        Conformal thresholds must not come from predictions that the weights were fitted to: with few references that
-        alone makes sets too small.
+def _cross_fit(
+    found: HeldOut, codes: NDArray[np.integer], fold: NDArray[np.int64], kind: type[SoftmaxCalibrator]
+) -> Float:
+    """Fuse and calibrate every fold with weights and calibration of the other folds.
 
-        Returns
-        -------
-        ndarray, shape (n, K)
-            Log-probabilities.
-        """
-        log_proba = np.empty(held_out.log_likelihood.shape[1:])
-        for name in range(int(fold.max()) + 1):
-            rows, others = fold == name, fold != name
-            weights = fit_fusion_weights(held_out.log_likelihood[:, others], codes[others])
-            words = held_out.fuse(weights)
-            log_proba[rows] = kind().fit(words[others], codes[others]).transform(words[rows])
-        return log_proba
+    Conformal thresholds must not come from predictions that the weights were fitted to: with few references that alone
+    makes sets too small.
 
-    def _discriminants(
-        self,
-        X: Float,
-        codes: NDArray[np.integer],
-        spread: Spread,
-        blocks: Mapping[str, slice],
-        rows: NDArray[np.integer],
-        n_classes: int | None = None,
-    ) -> dict[str, Discriminant]:
-        """Fit to `rows`; `codes` are those of all images, or of `rows` where `n_classes` says how many there are."""
-        own = codes[rows] if n_classes is None else codes
-        return {
-            name: fit_discriminant(
-                X[rows, block],
-                own,
-                len(self.classes_) if n_classes is None else n_classes,
-                within=spread.of(rows, block),
-                shrinkage=self.shrinkage,
-                within_share=self.within_share,
-            )
-            for name, block in blocks.items()
-        }
-
-    def _out_of_fold(
-        self,
-        X: Float,
-        codes: NDArray[np.integer],
-        spread: Spread,
-        blocks: Mapping[str, slice],
-        fold: NDArray[np.int64],
-        twins: tuple[NDArray[np.floating], NDArray[np.integer]] | None,
-    ) -> tuple[Judged, Judged | None]:
-        own: list[tuple[NDArray[np.intp], Judged]] = []
-        others: list[tuple[NDArray[np.intp], Judged]] = []
-        for held_out in range(int(fold.max()) + 1):
-            train, test = np.flatnonzero(fold != held_out), np.flatnonzero(fold == held_out)
-            fitted = self._discriminants(X, codes, spread, blocks, train)
-            own.append((test, judge(fitted, blocks, X[test])))
-            if twins is not None:
-                rows = np.flatnonzero(fold[twins[1]] == held_out)
-                others.append((rows, judge(fitted, blocks, np.asarray(twins[0][rows], dtype=np.float64))))
-        return Judged.gather(own), Judged.gather(others) if twins is not None else None
+    Returns
+    -------
+    ndarray, shape (n, K)
+        Log-probabilities.
+    """
+    log_proba = np.empty(found.judged.log_likelihood.shape[1:])
+    for name in range(int(fold.max()) + 1):
+        rows, others = np.flatnonzero(fold == name), np.flatnonzero(fold != name)
+        words = found.judged.fuse(found.weights(others))
+        log_proba[rows] = kind().fit(words[others], codes[others]).transform(words[rows])
+    return log_proba

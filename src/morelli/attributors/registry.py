@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from morelli._plugins import load_plugins
 from morelli.attributors.answers import Answers, Training
+from morelli.attributors.background import Background
 from morelli.attributors.honest import OutOfFold
 from morelli.attributors.view_trained import ViewTrainedAttributor
 from morelli.catalog import Catalog, group_catalog
@@ -91,6 +92,8 @@ class AttributorInfo:
         Whether its ``fit`` takes the spread within images, `within` and `n_contrasts`.
     views : bool
         Whether its ``fit`` takes the view of each row, `views`, and which rows show one image, `images`.
+    background : bool
+        Whether its ``fit`` takes images by models that are no candidates, `background`.
     pixels : bool
         Whether it reads thumbnails, and nothing else.
     """
@@ -103,6 +106,7 @@ class AttributorInfo:
     n_folds: int | None
     within: bool
     views: bool
+    background: bool
     pixels: bool
 
     def build(self, blocks: Blocks, *, seed: int = 0, level: float = 0.9, **options: Any) -> Any:
@@ -145,6 +149,7 @@ def register_attributor(
     n_folds: int | None = 5,
     within: bool = False,
     views: bool = False,
+    background: bool = False,
     pixels: bool = False,
 ) -> Callable[[Make], Make]:
     """Register the decorated function, which makes an estimator; parameters as in `AttributorInfo`.
@@ -160,7 +165,9 @@ def register_attributor(
             raise ValueError(f"an attributor named {name!r} is already registered")
         if not name or set(name) & set("@, "):
             raise ValueError(f"the name of an attributor holds neither @ nor comma nor space: {name!r}")
-        _ATTRIBUTORS[name] = AttributorInfo(name, summary, source, encoder, make, n_folds, within, views, pixels)
+        _ATTRIBUTORS[name] = AttributorInfo(
+            name, summary, source, encoder, make, n_folds, within, views, background, pixels
+        )
         return make
 
     return decorate
@@ -221,6 +228,7 @@ def fit_registered(
     level: float = 0.9,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
+    background: tuple[Catalog, Sequence[Features]] | None = None,
 ) -> Attributor:
     """Fit an attributor to measured references, grouped by prompt and near-duplicates.
 
@@ -237,10 +245,18 @@ def fit_registered(
     seed : int, default 0
     options : mapping, optional
         Settings of the estimator.
+    background : tuple of Catalog and sequence of Features, optional
+        Images by models that are no candidates, and their features in each view.
+
+    Raises
+    ------
+    MorelliError
+        There is a background, and this attributor has no use for one.
     """
     tables = [features] if isinstance(features, Features) else list(features)
     n, m = len(references), len(tables)
     groups = group_catalog(references)
+    ids = groups.ids
     attributor = info.build(dict(tables[0].blocks), seed=seed, level=level, **(options or {}))
     more: dict[str, Any] = {}
     if info.within:
@@ -250,17 +266,38 @@ def fit_registered(
         conditions = [parse_view(table.view).condition for table in tables]
         more["views"] = np.repeat(np.array(conditions, dtype=object), n)
         more["images"] = np.tile(np.arange(n), m)
+    if background is not None:
+        if not info.views:
+            raise MorelliError(
+                f"{info.name} learns nothing from a background; leave it out, or take {DEFAULT_ATTRIBUTOR}."
+            )
+        # Prompts of background and references have to be numbered together.
+        ids = group_catalog(Catalog.concat([references, background[0]])).ids
+        more["background"] = _background(background[0], background[1], label, ids[n:])
+        ids = ids[:n]
     # With no prompt known at all, groups are near-duplicate clusters: worth keeping together, but no proof of anything.
     attributor.fit(
         np.concatenate([table.X for table in tables]),
         np.tile(references.text(label).astype(str), m),
-        np.tile(groups.ids, m),
+        np.tile(ids, m),
         **more,
     )
     if not groups.leak_free:
         attributor.training_ = attributor.training_.leaking(groups.note)
     fitted: Attributor = attributor
     return fitted
+
+
+def _background(images: Catalog, tables: Sequence[Features], label: str, groups: NDArray[np.int64]) -> Background:
+    m = len(tables)
+    return Background(
+        np.concatenate([table.X for table in tables]),
+        np.tile(images.text(label).astype(str), m),
+        np.tile(groups, m),
+        np.concatenate([table.within for table in tables]),
+        np.concatenate([table.n_contrasts for table in tables]),
+        np.repeat(np.array([parse_view(table.view).condition for table in tables], dtype=object), len(images)),
+    )
 
 
 def _load_rivals() -> None:
@@ -284,6 +321,7 @@ def install_attributors(infos: Sequence[AttributorInfo]) -> None:
     n_folds=None,
     within=True,
     views=True,
+    background=True,
 )
 def _fused(blocks: Blocks, *, seed: int, level: float, **options: Any) -> ViewTrainedAttributor:
     return ViewTrainedAttributor(dict(blocks), level=level, random_state=seed, **options)

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from morelli.attributors._settings import FusedSettings
 from morelli.attributors.answers import Answers, Training
+from morelli.attributors.background import Background
 from morelli.attributors.calibrator_choice import CalibratorChoice
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.familiarity import Gate, UnfamiliarPool
@@ -75,12 +76,13 @@ class ViewTrainedAttributor(FusedSettings):
         images: ArrayLike | None = None,
         within: NDArray[np.floating] | None = None,
         n_contrasts: NDArray[np.integer] | None = None,
+        background: Background | None = None,
     ) -> ViewTrainedAttributor:
         """Fit to references that were measured in several views.
 
         Parameters
         ----------
-        X, y, groups, within, n_contrasts
+        X, y, groups, within, n_contrasts, background
             As for :meth:`FusedAttributor.fit`, with a row for each image and view.
         views : array-like of str, shape (n,), optional
             View of each row; by default all are in one.
@@ -112,6 +114,7 @@ class ViewTrainedAttributor(FusedSettings):
                 n_contrasts=None if n_contrasts is None else n_contrasts[rows],
                 images=None if ids is None else ids[rows],
                 twins=None if ids is None or len(order) == 1 else _twins(values, ids, rows),
+                background=None if background is None else background.seen_through(view),
             )
             if not np.array_equal(self.experts_[view].classes_, self.experts_[order[0]].classes_):
                 raise ValueError(f"view {view!r} does not show the same classes as view {order[0]!r}")

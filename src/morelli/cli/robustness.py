@@ -64,7 +64,7 @@ def robustness(
 
     Every fold is judged, in every test view, by an attributor that has seen its references untouched and by one that
     has seen them in the training views. By default every image is measured in twenty-three views, once: what was
-    measured is in the cache, and an interrupted study goes on there.
+    measured is in the cache, finished trials in the output folder, and an interrupted study goes on there.
 
     Examples:
 
@@ -96,6 +96,7 @@ def robustness(
             workers=workers,
             measuring=measuring,
             progress=judging,
+            resume_dir=output / "trials",
         )
     write_robustness(study, output, title=f"Robustness on {catalog.name}")
     tell_study(

@@ -235,9 +235,12 @@ def _run(
         return
     from rich.console import Console
 
-    table = study_table(result)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 120)  # whoever reads a file has no edge of the screen
+    table = study_table(result, console.width)
     if table is not None:
-        Console().print(table)
+        console.print(table)
     typer.echo(study_headline(result))
     for sentence in result.findings.sentences[1:]:
         typer.echo(sentence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from morelli._plugins import load_plugins
 from morelli.encoders.encoder import Encoder, ForensicEncoder
 from morelli.errors import MorelliError
 
@@ -64,6 +65,7 @@ def register_resolver(prefix: str) -> Callable[[Callable[[str], Encoder]], Calla
 
 def list_encoders() -> list[EncoderInfo]:
     """Return all registered encoders in the order of their registration."""
+    load_plugins()
     return list(_ENCODERS.values())
 
 
@@ -78,6 +80,8 @@ def get_encoder(name: str) -> Encoder:
     MorelliError
         There is none of this name, or something that it needs is not there.
     """
+    if name not in _ENCODERS:
+        load_plugins()
     if name in _ENCODERS:
         return _ENCODERS[name].make()
     for prefix, resolve in _RESOLVERS.items():

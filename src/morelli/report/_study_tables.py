@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from morelli._text import safe_text
-from morelli.report._text import NOTHING, clean, decimal, number, per_hundred, signed
+from morelli.report._text import NOTHING, clean, decimal, number, per_hundred, shorten, signed
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 Value = str | int | float | bool | None
+
+_LONGEST: Final = 34
 
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """Beginnings that a spreadsheet takes for a formula."""
@@ -140,27 +143,69 @@ def table_latex(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table_rich(table: Table) -> RichTable:
-    """Return a table for `rich`; nothing in it is read as markup."""
+def table_rich(table: Table, width: int = 100) -> RichTable:
+    """Return a table for `rich`; nothing in it is read as markup.
+
+    A terminal is narrow. What is the same word in all of several rows is said once, beside the title; the ends of an
+    interval share a column; long words lose their middle; and columns that find no room are left out, the last first.
+
+    Parameters
+    ----------
+    table : Table
+    width : int, default 100
+        Characters that there are.
+    """
     from rich import box
     from rich.table import Table as RichTable
 
+    texts = [i for i, column in enumerate(table.columns) if column.kind == "text"]
+    same = [i for i in texts if len(table.rows) > 1 and len({row[i] for row in table.rows}) == 1]
+    said = ", ".join(f"{table.columns[i].title} {shown(table.rows[0][i], 'text')}" for i in same)
+    columns = [_Shown.of(table, i) for i in range(len(table.columns)) if i not in same]
+    for i in range(len(columns) - 2, -1, -1):
+        if columns[i].title.endswith("95% from") and columns[i + 1].title == "to":
+            columns[i : i + 2] = [columns[i].until(columns[i + 1])]
+    while len(columns) > 2 and sum(one.width + 2 for one in columns) > width:
+        # Text says what a row is about; of the figures those at the end say least, but for the number of images.
+        spare = [one for one in columns if not one.text and one.title != "n"] or columns
+        columns.remove(spare[-1])
+    title = " ".join(part for part in (table.title, f"({said})" if said else "") if part)
     found = RichTable(
-        box=box.SIMPLE_HEAD,
-        title=safe_text(clean(table.title), style="bold") if table.title else None,
-        title_justify="left",
+        box=box.SIMPLE_HEAD, title=safe_text(clean(title), style="bold") if title else None, title_justify="left"
     )
-    for column in table.columns:
-        right: Any = "left" if column.kind == "text" else "right"
-        found.add_column(safe_text(clean(column.title)), justify=right, overflow="fold")
-    for row in table.rows:
+    for one in columns:
+        side: Any = "left" if one.text else "right"
+        found.add_column(safe_text(clean(one.title)), justify=side, no_wrap=not one.text, overflow="fold")
+    for row in zip(*(one.cells for one in columns), strict=True):
         # Only text is a stranger's; made printable, the thin spaces of numbers would be spelled out.
-        cells = [
-            safe_text(clean(value)) if isinstance(value, str) else shown(value, column.kind, thin=True)
-            for value, column in zip(row, table.columns, strict=True)
-        ]
-        found.add_row(*cells)
+        found.add_row(*(safe_text(cell) if one.text else cell for cell, one in zip(row, columns, strict=True)))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A column on its way to a terminal."""
+
+    title: str
+    cells: tuple[str, ...]
+    text: bool
+
+    @classmethod
+    def of(cls, table: Table, i: int) -> _Shown:
+        column = table.columns[i]
+        values = [row[i] for row in table.rows]
+        cells = [shorten(v, _LONGEST) if isinstance(v, str) else shown(v, column.kind, thin=True) for v in values]
+        # A word among numbers is a stranger's as well.
+        return cls(column.title, tuple(cells), column.kind == "text" or any(isinstance(v, str) for v in values))
+
+    def until(self, high: _Shown) -> _Shown:
+        """Return one column for an interval."""
+        pairs = zip(self.cells, high.cells, strict=True)
+        return _Shown("95%", tuple(NOTHING if low == NOTHING else f"{low} to {end}" for low, end in pairs), False)
+
+    @property
+    def width(self) -> int:
+        return max(len(self.title), *(len(cell) for cell in self.cells), 1)
 
 
 def _cells(row: Sequence[Value], columns: Sequence[Column]) -> list[str]:

@@ -48,10 +48,10 @@ def study_headline(result: StudyResult) -> str:
     return clean(sentences[0]) if sentences else "Nothing could be measured: no trial of this study has a result."
 
 
-def study_table(result: StudyResult) -> RichTable | None:
-    """Return the first table of what was found for `rich`, or None if there is none."""
+def study_table(result: StudyResult, width: int = 100) -> RichTable | None:
+    """Return the first table of what was found for `rich`, so wide at most, or None if there is none."""
     tables = result.findings.tables
-    return table_rich(tables[0]) if tables else None
+    return table_rich(tables[0], width) if tables else None
 
 
 def study_to_dict(result: StudyResult) -> dict[str, Any]:

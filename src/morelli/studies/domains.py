@@ -352,9 +352,7 @@ def _lopsided(found: Asymmetry, domains: list[str], matrix: Matrix) -> list[str]
     if found.expected is None:
         return [f"{line}. What noise alone would give cannot be told: some cells have no interval."]
     verdict = "more than" if found.mean > 1.5 * found.expected else "about as much as"
-    return [
-        f"{line}. Noise alone would give {percent(found.expected)} points: it is {verdict} that, by eye and not by a test."
-    ]
+    return [f"{line}. Noise alone would give {percent(found.expected)} points: it is {verdict} that (no test)."]
 
 
 # -- tables and figures ------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def run_study(
         raise NotEnoughDataError(f"No trial of this study has a result. The first: {(problems or ['no trial'])[0]}")
     groups = Bench(frame.catalog).groups
     findings = study.find(dataclasses.replace(frame, measure=_measure(cache)), results)
-    notes = [*findings.notes, *_floor_notes(frame)]
+    notes = [*findings.notes, *(note for note in _floor_notes(frame) if note not in findings.sentences)]
     if not groups.leak_free:
         notes.append(groups.note)
     return StudyResult(

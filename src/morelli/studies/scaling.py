@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from morelli.attributors.registry import parse_attributor
 from morelli.errors import MorelliError
 from morelli.studies.curve import fit_curve, references_needed
 from morelli.studies.findings import Chart, Column, Findings, HeatMap, Level, LineChart, Point, Series, Table
@@ -38,6 +39,9 @@ class Scaling(Study):
 
     references: tuple[int, ...] = Setting((3, 5, 8, 12), "Numbers of references of each model.")
     candidates: int | None = Setting(None, "Models that every seed draws at random; none takes all.")
+    background: bool = Setting(
+        False, "Whether the models that are not drawn teach how images vary; none of their images is a reference."
+    )
     wanted: float = Setting(0.95, "Accuracy that the fitted curve is asked about.")
 
     def trials(self, frame: Frame) -> list[Trial]:
@@ -47,12 +51,17 @@ class Scaling(Study):
         names = frame.classes
         if self.candidates is not None and not 2 <= self.candidates <= len(names):
             raise MorelliError(f"Between 2 and {len(names)} candidates can be drawn, not {self.candidates}.")
+        if self.background and self.candidates is None:
+            raise MorelliError(
+                "A background is of models that are no candidates: set candidates to fewer than there are."
+            )
         return [
             frame.trial(
                 {"attributor": attributor, "per_class": count},
                 train=Selection(where=self._drawn(frame, names, seed), per_class=count),
                 test=Selection(where=self._drawn(frame, names, seed)),
                 attributor=attributor,
+                background=self._others(frame, names, seed, attributor),
                 seed=seed,
                 fold=Fold(number, frame.folds),
             )
@@ -67,6 +76,11 @@ class Scaling(Study):
             return {}
         rng = np.random.default_rng([seed, self.candidates])
         return {frame.label: sorted(str(name) for name in rng.choice(names, self.candidates, replace=False))}
+
+    def _others(self, frame: Frame, names: list[str], seed: int, attributor: str) -> Selection | None:
+        if not self.background or not parse_attributor(attributor).info.background:
+            return None
+        return Selection(unless=self._drawn(frame, names, seed))
 
     def find(self, frame: Frame, results: Results) -> Findings:
         """Return accuracies with fitted curves, and precision and recall of each model at each size."""

@@ -17,7 +17,7 @@ from morelli.trials.predictions import Predictions
 
 __all__ = ["Kept", "PartStore", "Stopwatch", "same_for_all"]
 
-_SCHEMA: Final = 2
+_SCHEMA: Final = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -215,9 +215,12 @@ def judge(
 
     sets = np.zeros((n, k), dtype=bool)
     decision = np.full(n, "unreadable", dtype=object)
+    judged_as = np.full(n, None, dtype=object)
     if answers is not None:
         sets[ok] = answers.prediction_set
         decision[ok] = decide(answers, open_set_level)
+        if answers.judged_as is not None:
+            judged_as[ok] = answers.judged_as
     return Predictions(
         classes=tuple(str(name) for name in attributor.classes_),
         lineages=tuple(lineages),
@@ -233,5 +236,6 @@ def judge(
         family_proba=per_family(lambda a, name: a.family_proba[name]),
         without_family=per_family(attributor.without),
         error=features.error,
+        judged_as=judged_as,
         prompt_known=groups.leak_free,
     )

@@ -17,7 +17,7 @@ from morelli.catalog.folds import deal_groups
 from morelli.encoders import Encoder, join_encoders
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.trials._parts import PartStore, same_for_all
-from morelli.trials.selection import Rows, leave_out_groups, nested_rows
+from morelli.trials.selection import Rows, Selection, leave_out_groups, nested_rows
 from morelli.trials.trial import Trial
 
 __all__ = ["Bench", "Fit", "Planned", "fits_of"]
@@ -34,7 +34,7 @@ class Planned:
     trial : Trial
     encoder : str
         What its attributor reads.
-    train, test : ndarray of int64
+    train, test, background : ndarray of int64
         Rows of the catalog; those that cannot be measured are not known yet.
     key : dict
         All that determines the predictions.
@@ -48,6 +48,7 @@ class Planned:
     encoder: str
     train: Rows
     test: Rows
+    background: Rows
     key: dict[str, Any]
     name: str
     fit: str
@@ -115,23 +116,31 @@ class Bench:
         """
         labels = self.labels(trial.label)
         known = np.array([label is not None for label in labels], dtype=np.bool_)
-        train_mask = trial.train.mask(self.catalog) & known & self._readable
         test_mask = trial.test.mask(self.catalog) & known
+        elsewhere = np.ones(len(labels), dtype=np.bool_)
         if trial.fold is not None:
             part = self._fold_of(trial)
-            train_mask &= part != trial.fold.number
+            elsewhere = part != trial.fold.number
             # Rows that could not be read are in no fold. They are counted once, with the first.
             test_mask &= (part == trial.fold.number) | ((part < 0) & (trial.fold.number == 0))
-        train, test = np.flatnonzero(train_mask), np.flatnonzero(test_mask)
-        train = np.setdiff1d(train, test)
-        train = train[~np.isin(self._images[train], self._images[test])]  # nor the same file in another row
-        if not trial.straddle:
-            train = leave_out_groups(train, test, self.groups.ids)
+        test = np.flatnonzero(test_mask)
         order = (trial.seed, 0 if trial.fold is None else trial.fold.number, _ORDER)
-        train = nested_rows(train, labels, self.groups.ids, trial.train.per_class, order)
+
+        def apart(selection: Selection, among: NDArray[np.bool_]) -> Rows:
+            rows = np.flatnonzero(selection.mask(self.catalog) & among & known & self._readable & elsewhere)
+            rows = rows[~np.isin(self._images[rows], self._images[test])]
+            if not trial.straddle:
+                rows = leave_out_groups(rows, test[self._readable[test]], self.groups.ids)
+            return nested_rows(rows, labels, self.groups.ids, selection.per_class, order)
+
+        train = apart(trial.train, ~test_mask)
+        background = np.zeros(0, dtype=np.int64)
+        if trial.background is not None:
+            classes = set(labels[train])
+            background = apart(trial.background, ~test_mask & np.array([name not in classes for name in labels]))
         test = nested_rows(test, labels, self.groups.ids, trial.test.per_class, order)
         self._check(trial, labels, train, test)
-        return self._planned(trial, train, test)
+        return self._planned(trial, train, test, background)
 
     def _fold_of(self, trial: Trial) -> NDArray[np.int64]:
         """Return the fold of every row; the same for all trials with as many folds and the same seed."""
@@ -165,7 +174,7 @@ class Bench:
             what = "no image" if not len(train) else f"one class only, {classes[0]}"
             raise NotEnoughDataError(f"There is too little to learn from: {what} in {trial.train.describe()}.")
 
-    def _planned(self, trial: Trial, train: Rows, test: Rows) -> Planned:
+    def _planned(self, trial: Trial, train: Rows, test: Rows, background: Rows) -> Planned:
         spec = self.spec(trial.attributor)
         fit = {
             "attributor": spec.name,
@@ -176,7 +185,8 @@ class Bench:
             "level": trial.level,
             "seed": trial.seed,
             "train": self._rows_hash(train, trial.label),
-            "groups": same_for_all({"ids": _numbered(self.groups.ids[train])}),
+            "background": self._rows_hash(background, trial.label),
+            "groups": same_for_all({"ids": _numbered(self.groups.ids[np.concatenate([train, background])])}),
         }
         key = {
             **fit,
@@ -187,7 +197,7 @@ class Bench:
             # Nothing is learned from lineages, but they stand beside the answers.
             "lineages": same_for_all({"rows": self._lineages[train].tolist()}),
         }
-        return Planned(trial, spec.encoder, train, test, key, PartStore.name(key), same_for_all(fit))
+        return Planned(trial, spec.encoder, train, test, background, key, PartStore.name(key), same_for_all(fit))
 
     def _rows_hash(self, rows: Rows, label: str) -> str:
         """Return a hash of images, their order and labels."""

@@ -21,10 +21,10 @@ __all__ = ["DECISIONS", "Predictions"]
 DECISIONS: Final = ("attributed", "ambiguous", "unknown", "conflict", "unreadable")
 """The words that `Predictions.decision` may hold, from the most to the least definite."""
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 _METADATA_KEY: Final = b"morelli.predictions"
 _SUM_TOLERANCE: Final = 1e-4
-_OBJECTS: Final = ("image_id", "uri", "label", "decision", "error")
+_OBJECTS: Final = ("image_id", "uri", "label", "decision", "judged_as", "error")
 _FAMILY_FIELDS: Final = ("evidence", "family_proba", "without_family")
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,6 +69,9 @@ class Predictions:
         The fused posterior when that family is left out.
     error : object array, shape (n,)
         None where the image was read, else a sentence.
+    judged_as : object array, shape (n,)
+        Condition that each image was judged in by an attributor that tells several apart, or ``unfamiliar``; None where
+        there is one, or the image was unreadable.
     prompt_known : bool
         Whether `group` comes from prompts. If False each group is only a near-duplicate cluster.
 
@@ -92,6 +95,7 @@ class Predictions:
     family_proba: dict[str, FloatArray]
     without_family: dict[str, FloatArray]
     error: ObjectArray
+    judged_as: ObjectArray
     prompt_known: bool
 
     def __post_init__(self) -> None:

@@ -7,21 +7,23 @@ doubt grows where it should.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.answers import Answers
-from morelli.attributors.fitting import DEGRADED_VIEWS, OPEN_SET_LEVEL, extract_views, fit_attributor, lineages_of
+from morelli.attributors.fitting import DEGRADED_VIEWS, OPEN_SET_LEVEL, extract_views, lineages_of
 from morelli.attributors.lineage import lineage_labels, lineage_probabilities
 from morelli.attributors.pooling import SetPooling, draw_sets
+from morelli.attributors.registry import DEFAULT_ATTRIBUTOR
 from morelli.attributors.view_trained import UNFAMILIAR
 from morelli.catalog import Catalog, group_catalog, split_catalog
-from morelli.encoders import FeatureCache, Features, default_encoder, join_encoders
+from morelli.encoders import FeatureCache, default_encoder, join_encoders
 from morelli.errors import MorelliError, NotEnoughDataError
-from morelli.trials._draws import check_draws, plan_draws
+from morelli.trials.cells import Results
 from morelli.trials.metrics import (
     cluster_bootstrap_interval,
     expected_calibration_error,
@@ -30,7 +32,10 @@ from morelli.trials.metrics import (
     mean_set_size,
     set_coverage,
 )
+from morelli.trials.predictions import Predictions
 from morelli.trials.robust_rows import CLEAN, VIEWS, Robustness, RobustnessRow
+from morelli.trials.runner import kept_features, run_trials
+from morelli.trials.trial import Fold, Trial
 from morelli.views import parse_view
 
 __all__ = ["TEST_VIEWS", "robustness"]
@@ -71,6 +76,7 @@ def robustness(
     workers: int | None = None,
     measuring: Progress | None = None,
     progress: Progress | None = None,
+    resume_dir: str | os.PathLike[str] | None = None,
 ) -> Robustness:
     """Judge all images in many views, by attributors trained on untouched references and on degraded ones.
 
@@ -96,7 +102,9 @@ def robustness(
     cache, workers
         As for :func:`morelli.encoders.extract`; with a cache, an interrupted study goes on where it stopped measuring.
     measuring, progress : callable, optional
-        Called as ``(done, total)`` after every image that is measured, and after every fold.
+        Called as ``(done, total)`` after every image that is measured, and after every trial.
+    resume_dir : path-like, optional
+        Folder where finished trials are kept, see :func:`morelli.trials.runner.run_trials`.
 
     Returns
     -------
@@ -116,36 +124,49 @@ def robustness(
     reading = join_encoders(default_encoder() if encoder is None else encoder)
     split = split_catalog(labelled, folds=folds, label=label, seed=seed)
     names = list(dict.fromkeys([*trained, *tested]))
-    tables = extract_views(labelled, reading, names, cache=cache, workers=workers, progress=measuring)
-    ok = np.all([table.ok for table in tables], axis=0)
-    if not ok.any():
-        error = next(error for table in tables for error in table.error if error is not None)
-        raise NotEnoughDataError(f"There is no image that can be measured in all views. The first error: {error}")
-    usable = ok & (split.folds(labelled) >= 0)
-    images = labelled.filter(usable)
+    with kept_features(cache) as store:
+        tables = extract_views(labelled, reading, names, cache=store, workers=workers, progress=measuring)
+        ok = np.all([table.ok for table in tables], axis=0)
+        if not ok.any():
+            error = next(error for table in tables for error in table.error if error is not None)
+            raise NotEnoughDataError(f"There is no image that can be measured in all views. The first error: {error}")
+        usable = ok & (split.folds(labelled) >= 0)
+        images = labelled.filter(usable)
+        buckets = {name: table.bucket[usable].astype(str) for name, table in zip(names, tables, strict=True)}
+        del tables
+        trials = [
+            Trial(
+                {"trained": how, "view": view},
+                train_views=tuple(seen),
+                test_view=view,
+                attributor=f"{DEFAULT_ATTRIBUTOR}@{reading.name}",
+                label=label,
+                seed=seed,
+                fold=Fold(fold, folds),
+                level=level,
+            )
+            for fold in range(folds)
+            for how, seen in ((CLEAN, trained[:1]), (VIEWS, trained))
+            for view in tested
+        ]
+        folder = None if resume_dir is None else Path(resume_dir)
+        outcomes = run_trials(images, trials, folder=folder, cache=store, jobs=workers, progress=progress)
+    failed = next((outcome for outcome in outcomes if outcome.problem is not None), None)
+    if failed is not None:
+        kind = NotEnoughDataError if failed.lacking else MorelliError
+        raise kind(f"{failed.trial.describe()}: {failed.problem}")
     groups, fold_of, labels = group_catalog(images), split.folds(images), images.text(label)
-    draws, hidden = plan_draws(labels, groups.ids, fold_of, [None], 1, 0, seed)
     # That nothing leaks is how it should be, and no note.
     notes = [note for note in split.notes if not (groups.leak_free and note == groups.note)]
-    notes += check_draws(draws, labels, hidden)
     if not ok.all():
         notes.append(f"{int((~ok).sum())} of {len(ok)} images were left out: they cannot be measured in all views.")
-
-    by_view = {name: table.take(usable) for name, table in zip(names, tables, strict=True)}
-    del tables
     classes, y = np.unique(labels.astype(str), return_inverse=True)
     lineages, more = lineages_of(images, label, [str(name) for name in classes])
-    judged = {(how, view): _Judged(len(images), len(classes)) for view in tested for how in (CLEAN, VIEWS)}
-    for done, draw in enumerate(draws, start=1):
-        references = [by_view[view].take(draw.train) for view in trained]
-        attributor, _ = fit_attributor(images.take(draw.train), references, label=label, level=level, seed=seed)
-        for view in tested:
-            X = by_view[view].X[draw.test]
-            # The expert for the untouched view is what training on untouched references alone gives, to the last bit.
-            judged[CLEAN, view].fill(draw.test, attributor.home.answer(X))
-            judged[VIEWS, view].fill(draw.test, attributor.answer(X))
-        if progress is not None:
-            progress(done, len(draws))
+    rows_of = {str(image): row for row, image in enumerate(images.column("image_id"))}
+    judged = {
+        (str(cell.at["trained"]), str(cell.at["view"])): _Judged.of(cell.draws[0], rows_of)
+        for cell in Results(outcomes, seed)
+    }
     bench = _Bench(y, groups.ids, fold_of, lineages, [str(name) for name in classes], set_images, seed)
     rows = []
     pooled = {CLEAN: bench.poolings(judged, CLEAN, ["none"]), VIEWS: bench.poolings(judged, VIEWS, trained)}
@@ -153,7 +174,7 @@ def robustness(
         rows += [
             bench.view_row(how, view, judged[how, view], _knows(how, view, trained), pooled[how]) for how in pooled
         ]
-    rows += bench.quality_rows(judged, {view: by_view[view] for view in tested})
+    rows += bench.quality_rows(judged, {view: buckets[view] for view in tested})
     return Robustness(
         rows=tuple(rows),
         train_views=tuple(trained),
@@ -193,35 +214,39 @@ def _knows(how: str, view: str, trained: Sequence[str]) -> bool:
     return view == "none" if how == CLEAN else view in trained
 
 
+@dataclass(frozen=True, eq=False)
 class _Judged:
-    """Answers for all images, fold by fold."""
+    """Answers for images, row by row."""
 
-    def __init__(self, n: int, k: int) -> None:
-        self.proba = np.full((n, k), np.nan)
-        self.sets = np.zeros((n, k), dtype=np.bool_)
-        self.unknown = np.zeros(n, dtype=np.bool_)
-        self.unfamiliar: NDArray[np.bool_] | None = None
+    proba: NDArray[np.float64]
+    sets: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
+    unfamiliar: NDArray[np.bool_] | None
 
-    def fill(self, rows: NDArray[np.integer], answers: Answers) -> None:
-        self.proba[rows] = answers.proba
-        self.sets[rows] = answers.prediction_set
-        self.unknown[rows] = answers.open_set_p < OPEN_SET_LEVEL
-        if answers.judged_as is not None:
-            if self.unfamiliar is None:
-                self.unfamiliar = np.zeros(len(self.unknown), dtype=np.bool_)
-            self.unfamiliar[rows] = answers.judged_as == UNFAMILIAR
+    @classmethod
+    def of(cls, table: Predictions, rows_of: Mapping[str, int]) -> _Judged:
+        """Take predictions in the order of the images."""
+        order = np.argsort([rows_of[str(image)] for image in table.image_id])
+        table = table.take(order)
+        tells = any(word is not None for word in table.judged_as)
+        return cls(
+            table.proba,
+            table.prediction_set,
+            table.open_set_p < OPEN_SET_LEVEL,
+            table.judged_as == UNFAMILIAR if tells else None,
+        )
 
     @classmethod
     def stacked(cls, parts: Sequence[_Judged], rows: Sequence[NDArray[np.intp]]) -> _Judged:
         """Put some rows of each part below one another."""
-        new = cls(0, parts[0].proba.shape[1])
         pairs = list(zip(parts, rows, strict=True))
-        new.proba = np.concatenate([part.proba[chosen] for part, chosen in pairs])
-        new.sets = np.concatenate([part.sets[chosen] for part, chosen in pairs])
-        new.unknown = np.concatenate([part.unknown[chosen] for part, chosen in pairs])
         seen = [part.unfamiliar[chosen] for part, chosen in pairs if part.unfamiliar is not None]
-        new.unfamiliar = np.concatenate(seen) if seen else None
-        return new
+        return cls(
+            np.concatenate([part.proba[chosen] for part, chosen in pairs]),
+            np.concatenate([part.sets[chosen] for part, chosen in pairs]),
+            np.concatenate([part.unknown[chosen] for part, chosen in pairs]),
+            np.concatenate(seen) if seen else None,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,14 +301,15 @@ class _Bench:
             set_confidence=_mean(proba.max(axis=1)),
         )
 
-    def quality_rows(self, judged: dict[tuple[str, str], _Judged], tables: dict[str, Features]) -> list[RobustnessRow]:
+    def quality_rows(
+        self, judged: dict[tuple[str, str], _Judged], buckets: Mapping[str, NDArray[np.str_]]
+    ) -> list[RobustnessRow]:
         """Measure by the condition of the images as it was seen, over all test views."""
-        buckets = {view: table.bucket.astype(str) for view, table in tables.items()}
         rows = []
         for bucket in sorted(set().union(*(set(found.tolist()) for found in buckets.values()))):
-            chosen = [np.flatnonzero(buckets[view] == bucket) for view in tables]
+            chosen = [np.flatnonzero(buckets[view] == bucket) for view in buckets]
             for how in (CLEAN, VIEWS):
-                part = _Judged.stacked([judged[how, view] for view in tables], chosen)
+                part = _Judged.stacked([judged[how, view] for view in buckets], chosen)
                 rows.append(self._row(part, np.concatenate(chosen), trained=how, bucket=bucket))
         return rows
 

@@ -231,7 +231,7 @@ def rows_to_measure(planned: Sequence[Planned]) -> dict[tuple[str, str], Rows]:
     wanted: dict[tuple[str, str], list[Rows]] = {}
     for one in planned:
         for view in one.trial.train_views:
-            wanted.setdefault((one.encoder, view), []).append(one.train)
+            wanted.setdefault((one.encoder, view), []).extend((one.train, one.background))
         wanted.setdefault((one.encoder, one.trial.test_view), []).append(one.test)
     return {key: np.unique(np.concatenate(rows)) for key, rows in wanted.items()}
 
@@ -272,6 +272,7 @@ class _Setup:
             error = next((e for table in tables for e in table.error if e is not None), "there are none")
             raise NotEnoughDataError(f"No reference can be measured. The first: {error}")
         references = self.bench.catalog.take(first.train[usable])
+        background = self._background(first)
         watch = Stopwatch()
         fitted = fit_registered(
             self.bench.spec(trial.attributor).info,
@@ -281,6 +282,7 @@ class _Setup:
             level=trial.level,
             seed=trial.seed,
             options=trial.options,
+            background=background,
         )
         fit_seconds = watch.lap()
         lineages, _ = lineages_of(references, trial.label, [str(name) for name in fitted.classes_])
@@ -294,6 +296,14 @@ class _Setup:
             # Evidence by family is many times the rest, and no study of trials reads it.
             slim = replace(predictions, evidence={}, family_proba={}, without_family={})
             self.store.put(one.name, one.key, Kept(slim, fit_seconds, watch.lap()))
+
+    def _background(self, one: Planned) -> tuple[Catalog, list[Features]] | None:
+        if not len(one.background):
+            return None
+        tables = [self._features(one.encoder, view, one.background) for view in one.trial.train_views]
+        usable: NDArray[np.bool_] = np.all([table.ok for table in tables], axis=0)
+        images = self.bench.catalog.take(one.background[usable])
+        return (images, [table.take(usable) for table in tables]) if usable.any() else None
 
     def _features(self, encoder: str, view: str, rows: Rows) -> Features:
         images = self.bench.catalog.take(rows)

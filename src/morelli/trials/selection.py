@@ -166,6 +166,8 @@ def _holds(catalog: Catalog, column: str, values: Sequence[Value]) -> NDArray[np
     held = catalog.table[column]
     try:
         accepted = pa.array(list(values), type=held.type)
+        if pa.types.is_integer(held.type) and accepted.to_pylist() != list(values):
+            raise pa.ArrowInvalid("pyarrow cuts fractions off")
     except (pa.ArrowException, OverflowError) as error:
         # Values that came through `Catalog.text`, as the labels of trials do.
         text = catalog.text(column)

@@ -67,6 +67,9 @@ class Trial:
         Coverage of the conformal sets.
     options : mapping
         Settings of the estimator.
+    background : Selection, optional
+        Images of classes that `train` does not have, from which the attributor learns how images vary; held apart from
+        `test` as `train` is.
 
     Raises
     ------
@@ -86,6 +89,7 @@ class Trial:
     straddle: bool = False
     level: float = 0.9
     options: Mapping[str, Any] = field(default_factory=dict)
+    background: Selection | None = None
 
     def __post_init__(self) -> None:
         views = tuple(parse_view(view).name for view in self.train_views)

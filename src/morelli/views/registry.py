@@ -15,6 +15,7 @@ from zlib import crc32
 
 import numpy as np
 
+from morelli._plugins import load_plugins
 from morelli.errors import ViewError
 from morelli.images import LoadedImage
 from morelli.views.info import SEVERITIES, Batch, Parameter, Pixels, Value, ViewInfo, write_value
@@ -280,6 +281,7 @@ def register_view(
 
 def list_views() -> tuple[ViewInfo, ...]:
     """Return all registered views, sorted by group and name."""
+    load_plugins()
     return tuple(sorted(_VIEWS.values(), key=lambda info: (info.group, info.name)))
 
 
@@ -347,6 +349,8 @@ def _parse_step(text: str, before: list[_Step]) -> _Step:
     """Return one step; `before` are the earlier ones of the chain."""
     head, colon, rest = (part.strip() for part in text.partition(":"))
     name, at, level = (part.strip() for part in head.partition("@"))
+    if name not in _VIEWS:
+        load_plugins()
     info = _VIEWS.get(name)
     if info is None:
         known = ", ".join(sorted([IDENTITY, *_VIEWS]))
