@@ -173,7 +173,7 @@ def test_figures_are_the_cells(own, tmp_path):
     assert [bar.value for bar in bars.bars] == [cell["lineage"] for cell in cells]
     assert [bar.group for bar in bars.bars[:2]] == ["3", "3"]
     assert heat.values == tuple(tuple(held[d, n]["coverage"] for n in (3, 5)) for d in heat.rows)
-    assert [point.y for point in sizes.series[0].points][0] == held["animals", 3]["set_size"]
+    assert sizes.series[0].points[0].y == held["animals", 3]["set_size"]
     files = {path.name for path in write_study(result, tmp_path)}
     assert {"by-domain.csv", "figure-1.svg", "figure-4.png"} <= files
 
@@ -223,6 +223,8 @@ def test_dotted_places():
 
 HEAD = '[study]\ncatalog = "c.parquet"\n'
 TRIALS = HEAD + "[[trials]]\n"
+CELL = TRIALS + "cell = { x = 1 }\n"
+AXES = TRIALS + "[trials.axes]\n"
 
 
 @pytest.mark.parametrize(
@@ -267,31 +269,31 @@ TRIALS = HEAD + "[[trials]]\n"
         (TRIALS + "attributor = 3", "attributor is a word, not 3"),
         (TRIALS + "test_view = ['a']", "test_view is a word"),
         (TRIALS + "train_views = [3]", "train_views are words"),
-        (TRIALS + "[trials.axes]\ncolour = [1]", "there is nothing called colour to vary"),
-        (TRIALS + "[trials.axes]\n'train.were.a' = [1]", "there is nothing called train.were.a to vary"),
-        (TRIALS + "[trials.axes]\n'train.where' = [1]", "there is nothing called train.where to vary"),
-        (TRIALS + "[trials.axes]\n'train.per_class.x' = [1]", "there is nothing called train.per_class.x"),
-        (TRIALS + "[trials.axes]\n'attributor.x' = ['a']", "there is nothing called attributor.x"),
-        (TRIALS + "[trials.axes]\n'options' = [1]", "there is nothing called options"),
-        (TRIALS + "[trials.axes]\n'train' = [1]", "there is nothing called train"),
-        (TRIALS + "[trials.axes]\n'cell.x' = [1]", "there is nothing called cell.x"),
-        (TRIALS + "[trials.axes]\ntest_view = 'none'", "an axis is a list of values, not 'none'"),
-        (TRIALS + "[trials.axes]\ntest_view = []", "an axis is a list of values, not []"),
-        (TRIALS + "[trials.axes]\ntest_view = [3]", "test_view is a word, not 3"),
-        (TRIALS + "[trials.axes]\n'options.C' = [{ a = 1 }]", "values of options.C are words and numbers"),
-        (TRIALS + "[trials.axes]\n'train.per_class' = [3]\n'test.per_class' = [3]", "two coordinates would be called per_class"),
+        (AXES + "colour = [1]", "there is nothing called colour to vary"),
+        (AXES + "'train.were.a' = [1]", "there is nothing called train.were.a to vary"),
+        (AXES + "'train.where' = [1]", "there is nothing called train.where to vary"),
+        (AXES + "'train.per_class.x' = [1]", "there is nothing called train.per_class.x"),
+        (AXES + "'attributor.x' = ['a']", "there is nothing called attributor.x"),
+        (AXES + "'options' = [1]", "there is nothing called options"),
+        (AXES + "'train' = [1]", "there is nothing called train"),
+        (AXES + "'cell.x' = [1]", "there is nothing called cell.x"),
+        (AXES + "test_view = 'none'", "an axis is a list of values, not 'none'"),
+        (AXES + "test_view = []", "an axis is a list of values, not []"),
+        (AXES + "test_view = [3]", "test_view is a word, not 3"),
+        (AXES + "'options.C' = [{ a = 1 }]", "values of options.C are words and numbers"),
+        (AXES + "'train.per_class' = [3]\n'test.per_class' = [3]", "two coordinates"),
         (TRIALS + "cell = { per_class = 1 }\n[trials.axes]\n'train.per_class' = [3]", "would be called per_class"),
-        (TRIALS + "cell = { x = 1 }\n[[table]]\nrows = 'x'", "[[table]]: columns is one of the coordinates x, not None"),
-        (TRIALS + "cell = { x = 1 }\n[[table]]\nrows = 'y'\ncolumns = 'x'", "rows is one of the coordinates x, not 'y'"),
-        (TRIALS + "cell = { x = 1 }\n[[table]]\nrows = ['x']", "rows is a word, not ['x']"),
-        (TRIALS + "cell = { x = 1 }\n[[table]]\nkind = 'bars'", "nothing is called kind"),
-        (TRIALS + "cell = { x = 1 }\n[[table]]\nvalue = 'luck'", "luck is not measured; there are: n, "),
-        (TRIALS + "cell = { x = 1 }\n[table]\nrows = 'x'", "write [[table]], with two brackets"),
-        (TRIALS + "cell = { x = 1 }\n[[figure]]\nx = 'x'", "kind is one of lines, bars, heat-map, not None"),
-        (TRIALS + "cell = { x = 1 }\n[[figure]]\nkind = 'pie'", "kind is one of lines, bars, heat-map, not 'pie'"),
-        (TRIALS + "cell = { x = 1 }\n[[figure]]\nkind = 'lines'", "x is one of the coordinates x, not None"),
-        (TRIALS + "cell = { x = 1 }\n[[figure]]\nkind = 'lines'\nx = 'x'\nseries = 'z'", "series is one of"),
-        (TRIALS + "cell = { x = 1 }\n[[figure]]\nkind = 'bars'\nrows = 'x'\nvalue = 'n'", "bars show shares, and n is none"),
+        (CELL + "[[table]]\nrows = 'x'", "[[table]]: columns is one of the coordinates x, not None"),
+        (CELL + "[[table]]\nrows = 'y'\ncolumns = 'x'", "rows is one of the coordinates x, not 'y'"),
+        (CELL + "[[table]]\nrows = ['x']", "rows is a word, not ['x']"),
+        (CELL + "[[table]]\nkind = 'bars'", "nothing is called kind"),
+        (CELL + "[[table]]\nvalue = 'luck'", "luck is not measured; there are: n, "),
+        (CELL + "[table]\nrows = 'x'", "write [[table]], with two brackets"),
+        (CELL + "[[figure]]\nx = 'x'", "kind is one of lines, bars, heat-map, not None"),
+        (CELL + "[[figure]]\nkind = 'pie'", "kind is one of lines, bars, heat-map, not 'pie'"),
+        (CELL + "[[figure]]\nkind = 'lines'", "x is one of the coordinates x, not None"),
+        (CELL + "[[figure]]\nkind = 'lines'\nx = 'x'\nseries = 'z'", "series is one of"),
+        (CELL + "[[figure]]\nkind = 'bars'\nrows = 'x'\nvalue = 'n'", "bars show shares, and n is none"),
     ],
 )  # fmt: skip
 def test_what_is_refused(tmp_path, text, words):
@@ -333,9 +335,7 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def test_all_measures_can_be_asked_for(tmp_path):
-    tables = "\n".join(f"[[table]]\nvalue = '{m}'\nrows = 'x'\ncolumns = 'x'" for m in MEASURES)
-    assert len(
-        read_study(
-            written(tmp_path, (TRIALS + "cell = { x = 1 }\n").replace("{", "{{").replace("}", "}}") + tables)
-        ).study.shown
-    ) == len(MEASURES)
+    tables = "".join(f"[[table]]\nvalue = '{name}'\nrows = 'x'\ncolumns = 'x'\n" for name in MEASURES)
+    path = tmp_path / "study.toml"
+    path.write_text(CELL + tables, encoding="utf-8")
+    assert len(read_study(path).study.shown) == len(MEASURES)

@@ -101,7 +101,7 @@ def test_names_that_cannot_be(foreign, name):
 
 
 def test_no_such_study():
-    with pytest.raises(MorelliError, match="No study is called 'tea'; there are: .*versions"):
+    with pytest.raises(MorelliError, match=r"No study is called 'tea'; there are: .*versions"):
         get_study("tea")
 
 

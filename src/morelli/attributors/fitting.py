@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from morelli.attributors.bundle import Bundle, References
 from morelli.attributors.conformal import METHODS
+from morelli.attributors.registry import DEFAULT_ATTRIBUTOR, fit_registered, get_attributor_info
 from morelli.attributors.view_trained import ViewTrainedAttributor
-from morelli.catalog import Catalog, group_catalog
+from morelli.catalog import Catalog
 from morelli.encoders import Encoder, FeatureCache, Features, default_encoder, extract, join_encoders
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.views import parse_view
@@ -69,6 +70,7 @@ def fit_bundle(
     set_per_class: bool = False,
     open_set_level: float = OPEN_SET_LEVEL,
     seed: int = 0,
+    background: Catalog | None = None,
 ) -> Bundle:
     """Measure all references of a catalog and fit the default attributor to them.
 
@@ -99,6 +101,9 @@ def fit_bundle(
     open_set_level : float, default 0.05
         Images with a lower open-set p-value are called unknown; about this share of the candidates' own images is too.
     seed : int, default 0
+    background : Catalog, optional
+        Images by other models, of which none becomes a candidate: with few candidates they teach what few references
+        cannot, how measurements vary from image to image. Rows of candidates in it are left out.
 
     Returns
     -------
@@ -126,9 +131,23 @@ def fit_bundle(
         raise NotEnoughDataError(f"None of the {len(catalog)} references can be used. The first error: {errors[0]}")
     references = labelled.filter(ok)
     tables = [features.take(ok) for features in tables]
+    beside: tuple[Catalog, list[Features]] | None = None
+    beside_notes: list[str] = []
+    if background is not None:
+        beside, beside_notes = _measured_background(
+            background, references, label, measuring, views, cache, workers, progress
+        )
     attributor, notes = fit_attributor(
-        references, tables, label=label, level=level, set_method=set_method, set_per_class=set_per_class, seed=seed
+        references,
+        tables,
+        label=label,
+        level=level,
+        set_method=set_method,
+        set_per_class=set_per_class,
+        seed=seed,
+        background=beside,
     )
+    notes += beside_notes
     lineages, lineage_notes = lineages_of(references, label, [str(c) for c in attributor.classes_])
     failed = len(catalog) - len(references)
     if failed:
@@ -204,6 +223,7 @@ def fit_attributor(
     set_method: str = "lac",
     set_per_class: bool = False,
     seed: int = 0,
+    background: tuple[Catalog, Sequence[Features]] | None = None,
 ) -> tuple[ViewTrainedAttributor, list[str]]:
     """Fit the default attributor to measured references, grouped by prompt and near-duplicates.
 
@@ -218,6 +238,8 @@ def fit_attributor(
     set_method, set_per_class : str and bool
         As for :func:`fit_bundle`.
     seed : int, default 0
+    background : tuple of Catalog and sequence of Features, optional
+        As for :func:`~morelli.attributors.registry.fit_registered`.
 
     Returns
     -------
@@ -225,25 +247,45 @@ def fit_attributor(
     list of str
         Notes for the reader of a result.
     """
-    groups = group_catalog(references)
-    # With no prompt known at all, groups are near-duplicate clusters: worth keeping together, but no proof of anything.
-    attributor = ViewTrainedAttributor(
-        dict(tables[0].blocks), level=level, set_method=set_method, set_per_class=set_per_class, random_state=seed
+    attributor = fit_registered(
+        get_attributor_info(DEFAULT_ATTRIBUTOR),
+        references,
+        tables,
+        label=label,
+        level=level,
+        seed=seed,
+        options={"set_method": set_method, "set_per_class": set_per_class},
+        background=background,
     )
-    n = len(references)
-    conditions = [parse_view(features.view).condition for features in tables]
-    attributor.fit(
-        np.concatenate([features.X for features in tables]),
-        np.tile(references.text(label).astype(str), len(tables)),
-        np.tile(groups.ids, len(tables)),
-        views=np.repeat(np.array(conditions, dtype=object), n),
-        images=np.tile(np.arange(n), len(tables)),
-        within=np.concatenate([features.within for features in tables]),
-        n_contrasts=np.concatenate([features.n_contrasts for features in tables]),
-    )
-    if not groups.leak_free:
-        attributor.training_ = attributor.training_.leaking(groups.note)
+    assert isinstance(attributor, ViewTrainedAttributor)
     return attributor, list(attributor.training_.notes)
+
+
+def _measured_background(
+    background: Catalog,
+    references: Catalog,
+    label: str,
+    encoder: Encoder,
+    views: Sequence[str],
+    cache: FeatureCache | None,
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[tuple[Catalog, list[Features]] | None, list[str]]:
+    """Measure images by models that are no candidates; return them, if there are any, and notes."""
+    candidates = {str(name) for name in references.text(label)}
+    names = background.text(label)
+    others = np.array([name is not None and name not in candidates for name in names], dtype=np.bool_)
+    images = background.filter(others)
+    notes = []
+    if len(images):
+        tables = extract_views(images, encoder, views, cache=cache, workers=workers, progress=progress)
+        ok = np.all([table.ok for table in tables], axis=0)
+        images, tables = images.filter(ok), [table.take(ok) for table in tables]
+    if not len(images):
+        return None, ["The background has no readable image of a model that is no candidate, and was not used."]
+    models = len(set(images.text(label)))
+    notes.append(f"{len(images)} images of {models} other models taught how measurements vary from image to image.")
+    return (images, tables), notes
 
 
 def lineages_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[tuple[str | None, ...], list[str]]:

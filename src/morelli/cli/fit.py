@@ -64,6 +64,14 @@ def fit(
             help="What references are seen through, separated by commas; degraded: common ones and random journeys.",
         ),
     ] = "none",
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            "--background",
+            metavar="CATALOG",
+            help="Images by other models, which teach how images vary and become no candidates.",
+        ),
+    ] = None,
     level: Annotated[
         float, typer.Option("--level", min=0.5, max=0.999, metavar="SHARE", help="Coverage of the prediction sets.")
     ] = 0.9,
@@ -163,6 +171,7 @@ def fit(
             set_per_class=sets_per_class,
             open_set_level=open_set_level,
             seed=seed,
+            background=None if background is None else open_catalog(background),
         )
     bundle.save(output)
     Console().print(bundle_table(bundle.describe()))

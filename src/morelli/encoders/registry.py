@@ -66,6 +66,7 @@ def register_resolver(prefix: str) -> Callable[[Callable[[str], Encoder]], Calla
 def list_encoders() -> list[EncoderInfo]:
     """Return all registered encoders in the order of their registration."""
     load_plugins()
+    load_plugins()
     return list(_ENCODERS.values())
 
 
@@ -82,6 +83,7 @@ def get_encoder(name: str) -> Encoder:
     """
     if name not in _ENCODERS:
         load_plugins()
+    load_plugins()
     if name in _ENCODERS:
         return _ENCODERS[name].make()
     for prefix, resolve in _RESOLVERS.items():
