@@ -21,9 +21,9 @@ HERE = Path(__file__).parent
 
 COMMANDS = {
     "scaling": f"scaling GALLERY -a {CLIP},fused,logistic,knn,centroid",
-    "scaling-five": f"scaling GALLERY -a {CLIP},fused --seeds 12 --set candidates=5",
+    "scaling-five": f"scaling GALLERY -a {CLIP},fused --seeds 20 --set candidates=5",
     "scaling-five-background": (
-        f"scaling GALLERY -a {CLIP},fused --seeds 20 --set candidates=5 --set background=true --set references=12"
+        f"scaling GALLERY -a {CLIP} --seeds 20 --set candidates=5 --set background=true --set references=12"
     ),
     "versions": f"versions GALLERY -a {CLIP},fused",
     "openset": "openset GALLERY --folds 3",

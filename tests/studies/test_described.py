@@ -339,3 +339,17 @@ def test_all_measures_can_be_asked_for(tmp_path):
     path = tmp_path / "study.toml"
     path.write_text(CELL + tables, encoding="utf-8")
     assert len(read_study(path).study.shown) == len(MEASURES)
+
+
+def test_background_is_a_selection(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text(
+        '[study]\ncatalog = "x.csv"\n[[trials]]\ntrain = {where = {model = ["a", "b"]}}\n'
+        'background = {unless = {model = ["a", "b"]}}\n[trials.axes]\n"background.per_class" = [1, 2]\n',
+        encoding="utf-8",
+    )
+    blocks = read_study(path).study.blocks
+    assert blocks[0]["background"] == {"unless": {"model": ["a", "b"]}}
+    path.write_text(path.read_text(encoding="utf-8").replace("unless", "without"), encoding="utf-8")
+    with pytest.raises(MorelliError, match="without"):
+        read_study(path)

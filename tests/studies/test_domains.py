@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PIL import Image
-from tests.studies._planted import SIDE, write_catalog
 
 from morelli.errors import CatalogError, MorelliError, NotEnoughDataError
 from morelli.studies import Frame, make_study, run_study
 from morelli.studies.co_occurrence import co_occurrence
 from morelli.studies.domains import MIXED
 from morelli.studies.findings import HeatMap, ScatterChart
+
+from ._planted import SIDE, write_catalog
 
 ATTRIBUTOR = "centroid:raw@forensic[colour]"
 GREY, RED, BLUE, GREEN = (110, 110, 110), (200, 60, 60), (60, 60, 200), (20, 230, 20)

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.studies._planted import crop, photographs, tinted, write_catalog
 
 from morelli.errors import MorelliError
 from morelli.studies import Frame, make_study, run_study
+
+from ._planted import crop, photographs, tinted, write_catalog
 
 PROMPTS = 9
 BLOCKS = "logistic@forensic[block-dct]"

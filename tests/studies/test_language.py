@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.studies._planted import crop, photographs, tinted, write_catalog
 
 from morelli.errors import CatalogError, MorelliError, NotEnoughDataError
 from morelli.studies import frame_of, get_study, make_study, run_study
 from morelli.studies.findings import ScatterChart
+
+from ._planted import crop, photographs, tinted, write_catalog
 
 LANGUAGES = ("en", "ja", "tr")
 PROMPTS = 10

@@ -267,7 +267,7 @@ def fit_registered(
         more["views"] = np.repeat(np.array(conditions, dtype=object), n)
         more["images"] = np.tile(np.arange(n), m)
     if background is not None:
-        if not info.views:
+        if not info.background:
             raise MorelliError(
                 f"{info.name} learns nothing from a background; leave it out, or take {DEFAULT_ATTRIBUTOR}."
             )

@@ -63,7 +63,7 @@ class Corruption(Study):
     test's. Attributors that tell views apart have an expert for each view of the mixture, others learn from all.
     """
 
-    example = "--set corruptions=jpeg,resize --set severities=1,5"
+    example = "--set corruptions=jpeg,noise"
 
     corruptions: tuple[str, ...] = Setting(CORRUPTIONS, "Views with severities, by name.")
     severities: tuple[int, ...] = Setting((1, 3, 5), "Their severities, from 1 to 5.")

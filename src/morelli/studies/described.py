@@ -111,6 +111,7 @@ class OwnStudy(Study):
                     "attributor": plain.get("attributor", frame.attributors[0]),
                     "straddle": bool(plain.get("straddle", False)),
                     "options": plain.get("options", {}),
+                    "background": Selection.from_dict(plain["background"]) if "background" in plain else None,
                 }
                 if plain.get("cross_validate", True):
                     trials += frame.cross_validated(cell, **settings)

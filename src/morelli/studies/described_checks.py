@@ -8,13 +8,15 @@ from typing import Any
 
 from morelli.errors import MorelliError
 from morelli.trials.cells import MEASURES, check_coordinates
+from morelli.trials.selection import Selection
 
 __all__ = ["SHARES", "check_block", "check_shown", "only", "placed", "short", "tables_of"]
 
 _TRIAL = {
     "cell", "attributor", "train", "test", "train_views", "test_view", "cross_validate", "straddle", "options", "axes",
+    "background",
 }  # fmt: skip
-_TABLES = ("cell", "train", "test", "options", "axes")
+_TABLES = ("cell", "train", "test", "background", "options", "axes")
 _FLAGS = ("cross_validate", "straddle")
 _PLAIN = {"attributor", "train_views", "test_view", *_FLAGS}
 _FIGURES = {"lines": ("x",), "bars": ("rows",), "heat-map": ("rows", "columns")}
@@ -69,6 +71,8 @@ def check_block(block: Any, where: str) -> set[str]:
     if twice:
         raise MorelliError(f"{where}: two coordinates would be called {', '.join(twice)}.")
     try:
+        for name in ("train", "test", "background"):
+            Selection.from_dict(block.get(name, {}))
         check_coordinates(names)
     except MorelliError as error:
         raise MorelliError(f"{where}: {error}") from None
@@ -131,7 +135,7 @@ def short(axis: str) -> str:
 
 
 def _leads_somewhere(parts: list[str]) -> bool:
-    if parts[0] in ("train", "test"):
+    if parts[0] in ("train", "test", "background"):
         return parts[1:] == ["per_class"] or (len(parts) == 3 and parts[1] in ("where", "unless"))
     return len(parts) > 1 if parts[0] == "options" else len(parts) == 1 and parts[0] in _PLAIN
 

@@ -149,7 +149,7 @@ _COLUMNS = (
     Column("flagged", "flagged", "share"),
     Column("mistaken_for", "mostly taken for"),
     Column("mistaken_share", "of its images", "share"),
-    Column("relative", "of its lineage"),
+    Column("relative", "lineage of that"),
     Column("n", "n", "count"),
 )
 

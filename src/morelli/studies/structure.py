@@ -64,7 +64,7 @@ class Structure(Study):
     beside each other: the log-linear mean of their probabilities, against the better of the two on the same images.
     """
 
-    example = "--set probes=gray,highpass:4,pixel-shuffle --set pairs=false"
+    example = "--set probes=gray,canny,highpass:4"
 
     probes: tuple[str, ...] | None = Setting(
         None, "Views; none takes gray and all structure views that need no network, with typical parameters."
