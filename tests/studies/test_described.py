@@ -315,8 +315,9 @@ def test_what_is_refused(tmp_path, text, words):
     ],
 )
 def test_what_trials_refuse(small, tmp_path, text, words):
-    described = read_study(written(tmp_path, (TRIALS + text).replace("{", "{{").replace("}", "}}")))
+    path = written(tmp_path, (TRIALS + text).replace("{", "{{").replace("}", "}}"))
     with pytest.raises(MorelliError) as refused:
+        described = read_study(path)
         described.study.trials(described.frame(small.catalog))
     assert words in str(refused.value)
 
