@@ -74,6 +74,13 @@ def test_fingerprint_is_of_content_and_labels(gallery, tmp_path, table_of):
     assert catalog.with_column("model", ["other"] * len(catalog)).fingerprint != catalog.fingerprint
 
 
+def test_fingerprint_counts_foreign_columns(gallery):
+    catalog = build_catalog(gallery)
+    one, two = (catalog.with_column("mood", [i % k for i in range(len(catalog))]) for k in (2, 3))
+    assert len({catalog.fingerprint, one.fingerprint, two.fingerprint}) == 3
+    assert one.take(list(range(len(one)))[::-1]).fingerprint == one.fingerprint
+
+
 def test_column_types(table_of):
     catalog = table_of(3, model=["b", None, "a"], jpeg_quality=[90, None, 80], phash=[1, None, 2**64 - 1])
     assert catalog.column("model").tolist() == ["b", None, "a"]

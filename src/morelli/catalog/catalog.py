@@ -175,10 +175,15 @@ class Catalog:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the sorted (image_id, labels) of all rows: the data's identity wherever the files lie."""
-        columns = [self.table[name].to_pylist() for name in ("image_id", *LABEL_COLUMNS)]
-        digest = hashlib.sha256()
-        for line in sorted(json.dumps(row, ensure_ascii=False) for row in zip(*columns, strict=True)):
+        """SHA-256 over the sorted (image_id, labels) of all rows: the data's identity wherever the files lie.
+
+        Columns beyond the schema can serve as labels, and count with their names.
+        """
+        foreign = sorted(name for name in self.table.column_names if name not in COLUMNS.names)
+        columns = [self.table[name].to_pylist() for name in ("image_id", *LABEL_COLUMNS, *foreign)]
+        digest = hashlib.sha256(json.dumps(foreign).encode() if foreign else b"")
+        rows = zip(*columns, strict=True)
+        for line in sorted(json.dumps(row, ensure_ascii=False, default=str) for row in rows):
             digest.update(line.encode())
             digest.update(b"\n")
         return digest.hexdigest()

@@ -165,7 +165,7 @@ def table_rich(table: Table, width: int = 100) -> RichTable:
     for i in range(len(columns) - 2, -1, -1):
         if columns[i].title.endswith("95% from") and columns[i + 1].title == "to":
             columns[i : i + 2] = [columns[i].until(columns[i + 1])]
-    while len(columns) > 2 and sum(one.width + 2 for one in columns) > width:
+    while len(columns) > 2 and sum(one.width + 3 for one in columns) > width:
         # Text says what a row is about; of the figures those at the end say least, but for the number of images.
         spare = [one for one in columns if not one.text and one.title != "n"] or columns
         columns.remove(spare[-1])
