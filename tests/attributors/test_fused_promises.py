@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+import morelli.attributors.fused as fused
 from morelli.attributors import FusedAttributor
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.fusion import fit_fusion_weights
@@ -70,15 +71,15 @@ def test_probabilities_are_calibrated():
 def test_noise_is_not_taken_for_knowledge(monkeypatch):
     """Ten references of nothing: fusion weights and calibration must not be judged on what they were fitted to."""
     blocks = {f"family {i}": slice(20 * i, 20 * i + 20) for i in range(7)}
-    cross_fit = FusedAttributor._cross_fit
+    cross_fit = fused._cross_fit
     fitted_to_itself = []
 
-    def spy(self, held_out, codes, fold, kind):
-        words = held_out.fuse(fit_fusion_weights(held_out.log_likelihood, codes))
+    def spy(found, codes, fold, kind):
+        words = found.judged.fuse(fit_fusion_weights(found.judged.log_likelihood, codes))
         fitted_to_itself.append(kind().fit(words, codes).transform(words))
-        return cross_fit(self, held_out, codes, fold, kind)
+        return cross_fit(found, codes, fold, kind)
 
-    monkeypatch.setattr(FusedAttributor, "_cross_fit", spy)
+    monkeypatch.setattr(fused, "_cross_fit", spy)
     claimed, right, covered, loss = [], [], [], []
     for seed in range(40):
         rng = np.random.default_rng(seed)

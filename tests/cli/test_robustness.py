@@ -18,7 +18,7 @@ def output(folder):
 def test_table_and_files(cli, references, output):
     result = cli("robustness", references, *ARGUMENTS, "-o", output, "-w", "1")
     assert result.exit_code == 0, result.stderr
-    names = ["robustness.csv", "robustness.html", "robustness.json", "robustness.svg"]
+    names = ["robustness.csv", "robustness.html", "robustness.json", "robustness.svg", "trials"]
     assert sorted(path.name for path in output.iterdir()) == names
     assert "unseen: blur:3" in result.stdout
     assert "are named rightly with training on views" in result.stdout
@@ -30,10 +30,10 @@ def test_table_and_files(cli, references, output):
 
 
 def test_again_gives_the_same_bytes(cli, references, output):
-    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    before = {path.name: path.read_bytes() for path in output.rglob("*") if path.is_file()}
     result = cli("robustness", references, *ARGUMENTS, "-o", output, "--json")
     assert result.exit_code == 0, result.stderr
-    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
     assert json.loads(result.stdout) == json.loads(before["robustness.json"])
 
 
