@@ -32,8 +32,7 @@ COMMANDS = {
     "independence": "independence GALLERY",
     "pipelines": "pipelines BOTH --set lineage=true --folds 3",
     "structure": (
-        "structure GALLERY --folds 3 --set probes=gray,canny,no-edges,hog,highpass:2,lowpass:2,mean-rgb,"
-        "patch-shuffle:64,pixel-shuffle,phase-only,magnitude-only"
+        "structure GALLERY --folds 3 --set probes=gray,canny,hog,highpass:2,lowpass:2,patch-shuffle:64,pixel-shuffle"
     ),
     "corruption": (
         "corruption GALLERY --folds 3 --set corruptions=jitter,noise,blur,downup,jpeg,webp,crop --set severities=1,3,5"
