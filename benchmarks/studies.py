@@ -35,7 +35,8 @@ COMMANDS = {
         "structure GALLERY --folds 3 --set probes=gray,canny,hog,highpass:2,lowpass:2,patch-shuffle:64,pixel-shuffle"
     ),
     "corruption": (
-        "corruption GALLERY --folds 3 --set corruptions=jitter,noise,blur,downup,jpeg,webp,crop --set severities=1,3,5"
+        "corruption GALLERY --folds 3 --set forms=paper,clean "
+        "--set corruptions=jitter,noise,blur,jpeg --set severities=2,4 --set chains="
     ),
 }
 
