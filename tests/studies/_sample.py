@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 from morelli.catalog import Catalog, build_catalog
 from morelli.sample import sample_catalog_csv, sample_path
+from morelli.studies import Findings
 
 MODELS = ("acnet-gan", "realsr-df2k", "waifu2x-cunet", "waifu2x-upconv7-photo")
 
@@ -28,3 +30,14 @@ def catalog_of(folder: Path, rows: list[dict[str, str]]) -> Catalog:
         writer.writeheader()
         writer.writerows(rows)
     return build_catalog(folder / "table.csv")
+
+
+def chart(findings: Findings, name: str) -> Any:
+    """Return the chart of this name."""
+    return next(chart for chart in findings.charts if chart.name == name)
+
+
+def rows(findings: Findings, name: str) -> list[dict[str, Any]]:
+    """Return the rows of the table of this name."""
+    table = next(table for table in findings.tables if table.name == name)
+    return [dict(zip([column.name for column in table.columns], row, strict=True)) for row in table.rows]

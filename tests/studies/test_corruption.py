@@ -5,17 +5,15 @@ from dataclasses import replace
 import pytest
 from PIL import features
 
-from morelli.encoders import FeatureCache
 from morelli.errors import MorelliError
 from morelli.studies import Frame, make_study, run_study
 from morelli.studies.corruption import CHAINS, CORRUPTIONS, Corruption, _Found
 from morelli.studies.findings import BarChart, HeatMap
 from morelli.studies.paper import CORRUPTION
 from morelli.trials.cells import Results
-from morelli.trials.runner import run_trials
 from morelli.views import parse_view, severity_views
 
-from ._sample import catalog_of, sample_rows
+from ._sample import catalog_of, chart, rows, sample_rows
 
 FIRST = "logistic@forensic[spectrum,sharpness]"
 SECOND = "centroid@forensic[spectrum,sharpness]"
@@ -28,38 +26,9 @@ STUDY = Corruption(
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return FeatureCache(tmp_path_factory.mktemp("corruption-cache") / "cache.sqlite")
-
-
-@pytest.fixture(scope="module")
 def frame(tmp_path_factory) -> Frame:
     """4 models x 12 photographs."""
     return Frame(catalog_of(tmp_path_factory.mktemp("corruption"), sample_rows()), (FIRST, SECOND), folds=2)
-
-
-@pytest.fixture(scope="module")
-def outcomes(frame, cache):
-    return run_trials(frame.catalog, STUDY.trials(frame), cache=cache, jobs=1)
-
-
-@pytest.fixture(scope="module")
-def results(outcomes) -> Results:
-    return Results(outcomes)
-
-
-@pytest.fixture(scope="module")
-def findings(frame, results):
-    return STUDY.find(frame, results)
-
-
-def chart(findings, name):
-    return next(chart for chart in findings.charts if chart.name == name)
-
-
-def rows(findings, name):
-    table = next(table for table in findings.tables if table.name == name)
-    return [dict(zip([column.name for column in table.columns], row, strict=True)) for row in table.rows]
 
 
 def test_the_default_study_asks_for_views_that_there_are():

@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from morelli.encoders import FeatureCache
 from morelli.errors import MorelliError
 from morelli.studies import Frame, make_study, run_study
 from morelli.studies.paired import difference
 from morelli.studies.pipelines import Pipelines, by_lineage
-from morelli.trials.cells import Results
-from morelli.trials.runner import run_trials
 
-from ._sample import MODELS, catalog_of, sample_rows
+from ._sample import MODELS, catalog_of, chart, rows, sample_rows
 from .test_paired import table
 
 FIRST = "logistic@forensic[spectrum,sharpness]"
@@ -34,41 +31,12 @@ def blurred(folder: Path, rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return FeatureCache(tmp_path_factory.mktemp("pipelines-cache") / "cache.sqlite")
-
-
-@pytest.fixture(scope="module")
 def frame(tmp_path_factory) -> Frame:
     """Three models from two pipelines and a fourth, of the third's lineage, from one; twelve photographs."""
     folder = tmp_path_factory.mktemp("pipelines")
     plain = [{**row, "source": "plain"} for row in sample_rows() if row["model"] in SHARED]
     soft = blurred(folder, [row for row in sample_rows() if row["model"] in (*SHARED[:2], MODELS[3])])
     return Frame(catalog_of(folder, plain + soft), (FIRST,), folds=2)
-
-
-@pytest.fixture(scope="module")
-def outcomes(frame, cache):
-    return run_trials(frame.catalog, STUDY.trials(frame), cache=cache, jobs=1)
-
-
-@pytest.fixture(scope="module")
-def results(outcomes) -> Results:
-    return Results(outcomes)
-
-
-@pytest.fixture(scope="module")
-def findings(frame, results):
-    return STUDY.find(frame, results)
-
-
-def chart(findings, name):
-    return next(chart for chart in findings.charts if chart.name == name)
-
-
-def rows(findings, name):
-    table = next(table for table in findings.tables if table.name == name)
-    return [dict(zip([column.name for column in table.columns], row, strict=True)) for row in table.rows]
 
 
 def test_every_source_is_judged_by_every_source(frame):

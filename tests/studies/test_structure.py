@@ -4,18 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from morelli.encoders import FeatureCache
 from morelli.errors import MorelliError
 from morelli.studies import Frame, make_study, run_study
 from morelli.studies.paired import fusion_gain
 from morelli.studies.paper import STRUCTURE
 from morelli.studies.structure import Structure, default_probes, forensic_families
 from morelli.trials.cells import Results
-from morelli.trials.runner import run_trials
 from morelli.views import list_views, parse_view, register_view
 from morelli.views.registry import _VIEWS
 
-from ._sample import catalog_of, sample_rows
+from ._sample import catalog_of, chart, rows, sample_rows
 
 FIRST = "fused@forensic[colour,spectrum]"
 SECOND = "centroid@forensic[colour]"
@@ -24,38 +22,9 @@ STUDY = Structure(probes=PROBES)
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return FeatureCache(tmp_path_factory.mktemp("structure-cache") / "cache.sqlite")
-
-
-@pytest.fixture(scope="module")
 def frame(tmp_path_factory) -> Frame:
     """4 models x 12 photographs."""
     return Frame(catalog_of(tmp_path_factory.mktemp("structure"), sample_rows()), (FIRST, SECOND), folds=2)
-
-
-@pytest.fixture(scope="module")
-def outcomes(frame, cache):
-    return run_trials(frame.catalog, STUDY.trials(frame), cache=cache, jobs=1)
-
-
-@pytest.fixture(scope="module")
-def results(outcomes) -> Results:
-    return Results(outcomes)
-
-
-@pytest.fixture(scope="module")
-def findings(frame, results):
-    return STUDY.find(frame, results)
-
-
-def chart(findings, name):
-    return next(chart for chart in findings.charts if chart.name == name)
-
-
-def rows(findings, name):
-    table = next(table for table in findings.tables if table.name == name)
-    return [dict(zip([column.name for column in table.columns], row, strict=True)) for row in table.rows]
 
 
 def test_default_probes_are_all_structure_views_that_need_no_network():

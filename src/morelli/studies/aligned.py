@@ -9,7 +9,7 @@ import numpy as np
 
 from morelli.studies.words import percent
 from morelli.trials.cells import Cell
-from morelli.trials.metrics import cluster_bootstrap_difference
+from morelli.trials.metrics import cluster_bootstrap_difference, none_for_nan
 from morelli.trials.selection import Value
 
 __all__ = ["ByImage", "by_image", "together"]
@@ -100,8 +100,8 @@ def by_image(first: Cell, second: Cell) -> ByImage:
     by_seed = [float((a - b)[seed == one].mean()) for one in np.unique(seed)]
     return ByImage(
         value=float((a - b).mean()),
-        low=None if np.isnan(low) else low,
-        high=None if np.isnan(high) else high,
+        low=none_for_nan(low),
+        high=none_for_nan(high),
         spread=float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None,
         n=len(both),
         same=bool((a == b).all()),

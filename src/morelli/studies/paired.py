@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.studies.words import percent
+from morelli.studies.words import interval_words
 from morelli.trials.cells import Cell
-from morelli.trials.metrics import cluster_bootstrap_difference, cluster_bootstrap_interval
+from morelli.trials.metrics import cluster_bootstrap_difference, cluster_bootstrap_interval, none_for_nan
 from morelli.trials.predictions import Predictions
 from morelli.trials.trial import Trial
 
@@ -25,11 +25,10 @@ FLOOR = 1e-6
 """Smallest probability in a fusion: nobody who says zero, as a nearest neighbour does, shall have a veto."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pooled:
-    """Accuracy over several cells, with its 95% interval; every image counts once in each cell."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """What has a 95% interval over prompts: None where all images share one; `n` images are behind it."""
 
-    accuracy: float
     low: float | None
     high: float | None
     n: int
@@ -37,12 +36,19 @@ class Pooled:
     @property
     def interval(self) -> str:
         """The interval in words."""
-        return _words(self.low, self.high, self.n)
+        return interval_words(self.low, self.high, self.n)
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Two accuracies on the same images.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pooled(_Measured):
+    """Accuracy over several cells, with its interval; every image counts once in each cell."""
+
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference(_Measured):
+    """Two accuracies on the images that both judged, over all cells and seeds; the interval is of the difference.
 
     Attributes
     ----------
@@ -50,28 +56,16 @@ class Difference:
         In [0, 1].
     points : float
         `first` less `second`, in [-1, 1].
-    low, high : float or None
-        Its 95% interval; None where all images share one prompt.
-    n : int
-        Images that both judged, over all cells and seeds.
     """
 
     first: float
     second: float
     points: float
-    low: float | None
-    high: float | None
-    n: int
-
-    @property
-    def interval(self) -> str:
-        """The interval of the difference in words."""
-        return _words(self.low, self.high, self.n)
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """What the fusion of two attributors is worth.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain(_Measured):
+    """What the fusion of two attributors is worth; the interval is of the gain, with the better one taken as given.
 
     Attributes
     ----------
@@ -79,23 +73,12 @@ class Gain:
         Accuracies on the images that both judged.
     points : float
         `fused` less the better of the two, in [-1, 1].
-    low, high : float or None
-        Its 95% interval, with the better one taken as given.
-    n : int
     """
 
     first: float
     second: float
     fused: float
     points: float
-    low: float | None
-    high: float | None
-    n: int
-
-    @property
-    def interval(self) -> str:
-        """The interval of the gain in words."""
-        return _words(self.low, self.high, self.n)
 
 
 def pooled(cells: Sequence[Cell], seed: int = 0, right: Right | None = None) -> Pooled | None:
@@ -122,7 +105,7 @@ def pooled(cells: Sequence[Cell], seed: int = 0, right: Right | None = None) -> 
         return None
     hits, clusters = (np.concatenate(column) for column in zip(*parts, strict=True))
     low, high = cluster_bootstrap_interval(hits, clusters, seed=seed)
-    return Pooled(float(hits.mean()), _number(low), _number(high), len(hits))
+    return Pooled(accuracy=float(hits.mean()), low=none_for_nan(low), high=none_for_nan(high), n=len(hits))
 
 
 def difference(
@@ -157,7 +140,7 @@ def difference(
     a, b, clusters = (np.concatenate(column) for column in zip(*parts, strict=True))
     low, high = cluster_bootstrap_difference(a, b, clusters, seed=seed)
     x, y = float(a.mean()), float(b.mean())
-    return Difference(x, y, x - y, _number(low), _number(high), len(a))
+    return Difference(first=x, second=y, points=x - y, low=none_for_nan(low), high=none_for_nan(high), n=len(a))
 
 
 def fusion_gain(first: Cell, second: Cell, seed: int = 0) -> Gain | None:
@@ -191,8 +174,15 @@ def fusion_gain(first: Cell, second: Cell, seed: int = 0) -> Gain | None:
     a, b, both, clusters = (np.concatenate(column) for column in zip(*parts, strict=True))
     better = a if a.mean() >= b.mean() else b
     low, high = cluster_bootstrap_difference(both, better, clusters, seed=seed)
-    points = float(both.mean()) - float(better.mean())
-    return Gain(float(a.mean()), float(b.mean()), float(both.mean()), points, _number(low), _number(high), len(both))
+    return Gain(
+        first=float(a.mean()),
+        second=float(b.mean()),
+        fused=float(both.mean()),
+        points=float(both.mean()) - float(better.mean()),
+        low=none_for_nan(low),
+        high=none_for_nan(high),
+        n=len(both),
+    )
 
 
 def known_hits(table: Predictions) -> tuple[Bools, Bools]:
@@ -225,13 +215,3 @@ def _logs(table: Predictions, rows: Integers, classes: Sequence[str]) -> Floats:
     proba = np.zeros((len(rows), len(classes)))
     proba[:, np.searchsorted(classes, table.classes)] = table.proba[rows]
     return np.log(np.maximum(proba, FLOOR))
-
-
-def _words(low: float | None, high: float | None, n: int) -> str:
-    if low is None or high is None:
-        return f"no interval, as all images share one prompt; n {n:,}"
-    return f"95% interval {percent(low)} to {percent(high)}, n {n:,}"
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from morelli.studies.findings import Column, Findings, Value
 from morelli.trials.cells import Cell
 
-__all__ = ["MEASURED", "interval", "nothing_found", "percent", "row_of"]
+__all__ = ["MEASURED", "interval", "interval_words", "nothing_found", "percent", "row_of"]
 
 MEASURED = (
     Column("accuracy", "right", "share"),
@@ -43,8 +43,11 @@ def percent(share: float | None) -> str:
 
 def interval(cell: Cell) -> str:
     """Say what the interval of a cell's accuracy is, and how many images are behind it."""
-    low, high = cell.interval
-    n = cell.measures["n"]
+    return interval_words(*cell.interval, len(cell.hits))
+
+
+def interval_words(low: float | None, high: float | None, n: int) -> str:
+    """Say what a 95% interval of shares is, and how many images are behind it."""
     if low is None or high is None:
         return f"no interval, as all images share one prompt; n {n:,}"
     return f"95% interval {percent(low)} to {percent(high)}, n {n:,}"

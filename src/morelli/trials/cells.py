@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from morelli.errors import MorelliError
-from morelli.trials.metrics import Metrics, cluster_bootstrap_interval, summarise
+from morelli.trials.metrics import Metrics, cluster_bootstrap_interval, none_for_nan, summarise
 from morelli.trials.predictions import Predictions
 from morelli.trials.runner import Outcome
 from morelli.trials.selection import Value
@@ -114,8 +114,8 @@ class Cell:
             "classes": mean([m.n_classes for m in draws]),
             "chance": mean([m.chance for m in draws]),
             "accuracy": float(hits.mean()) if len(hits) else None,
-            "low": None if np.isnan(low) else low,
-            "high": None if np.isnan(high) else high,
+            "low": none_for_nan(low),
+            "high": none_for_nan(high),
             "spread": float(np.std(per_draw, ddof=1)) if len(per_draw) > 1 else None,
             "top3": mean([m.top3 for m in draws]),
             "lineage": mean([m.lineage_accuracy for m in draws]),
@@ -368,7 +368,7 @@ def _long(outcome: Outcome, axes: Sequence[str]) -> pa.Table:
 
 
 def _nullable(values: NDArray[np.float64]) -> list[float | None]:
-    return [None if np.isnan(value) else float(value) for value in values]
+    return [none_for_nan(value) for value in values]
 
 
 def _table(columns: Mapping[str, list[Any]]) -> pa.Table:

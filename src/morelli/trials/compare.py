@@ -17,7 +17,7 @@ from morelli.encoders import FeatureCache, extract, join_encoders
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.trials.cells import Cell, Results
 from morelli.trials.comparison import Comparison, Score
-from morelli.trials.metrics import cluster_bootstrap_difference
+from morelli.trials.metrics import cluster_bootstrap_difference, none_for_nan
 from morelli.trials.plan import Bench
 from morelli.trials.runner import kept_features, run_trials
 from morelli.trials.selection import Selection
@@ -277,7 +277,7 @@ def _scores(specs: Sequence[AttributorSpec], counts: Sequence[int | None], resul
             cell = cells[spec.name]
             low, high = cluster_bootstrap_difference(best.hits, cell.hits, cell.clusters, _N_BOOT, results.seed)
             behind = float(best.hits.mean() - cell.hits.mean()) if len(cell.hits) else None
-            scores[spec.name, count] = _score(spec, count, cell, behind, _number(low), _number(high))
+            scores[spec.name, count] = _score(spec, count, cell, behind, none_for_nan(low), none_for_nan(high))
     return [scores[spec.name, count] for spec in specs for count in counts]
 
 
@@ -306,8 +306,3 @@ def _score(
         behind_high=behind_high,
         risk_curve=tuple((float(x), float(y)) for x, y in curve),
     )
-
-
-def _number(value: float) -> float | None:
-    """Return a Python float, or None for NaN, which JSON does not have."""
-    return None if np.isnan(value) else float(value)

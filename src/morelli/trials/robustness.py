@@ -30,6 +30,7 @@ from morelli.trials.metrics import (
     lineage_accuracy,
     log_loss,
     mean_set_size,
+    none_for_nan,
     set_coverage,
 )
 from morelli.trials.predictions import Predictions
@@ -352,14 +353,14 @@ class _Bench:
             known=known,
             n=len(y),
             accuracy=_mean(hits),
-            low=_number(low),
-            high=_number(high),
-            lineage=_number(lineage_accuracy(y, judged.proba, self.lineages)),
-            log_loss=_number(log_loss(y, judged.proba)),
-            ece=_number(expected_calibration_error(hits, confidence)),
+            low=none_for_nan(low),
+            high=none_for_nan(high),
+            lineage=none_for_nan(lineage_accuracy(y, judged.proba, self.lineages)),
+            log_loss=none_for_nan(log_loss(y, judged.proba)),
+            ece=none_for_nan(expected_calibration_error(hits, confidence)),
             confidence=_mean(confidence),
-            coverage=_number(set_coverage(y, judged.sets)),
-            set_size=_number(mean_set_size(judged.sets)),
+            coverage=none_for_nan(set_coverage(y, judged.sets)),
+            set_size=none_for_nan(mean_set_size(judged.sets)),
             called_unknown=_mean(judged.unknown),
             unfamiliar=None if judged.unfamiliar is None else _mean(judged.unfamiliar),
             n_sets=n_sets,
@@ -371,8 +372,3 @@ class _Bench:
 
 def _mean(values: NDArray[np.generic]) -> float | None:
     return float(values.mean()) if values.size else None
-
-
-def _number(value: float) -> float | None:
-    """Return a Python float, or None for NaN, which JSON does not have."""
-    return None if np.isnan(value) else float(value)

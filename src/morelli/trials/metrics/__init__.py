@@ -11,6 +11,7 @@ from morelli.trials.metrics._calibration import (
     log_loss,
     reliability_curve,
 )
+from morelli.trials.metrics._checks import none_for_nan
 from morelli.trials.metrics._classification import (
     PerClass,
     accuracy,
@@ -80,6 +81,7 @@ __all__ = [
     "log_loss",
     "mantel",
     "mean_set_size",
+    "none_for_nan",
     "oscr",
     "per_class",
     "permutation_accuracy",

@@ -50,3 +50,8 @@ def vectors(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[FloatArray, Fl
     if np.isnan(a).any() or np.isnan(b).any():
         raise MorelliError("A score is NaN; leave unreadable images out before measuring.")
     return a, b
+
+
+def none_for_nan(value: float) -> float | None:
+    """Return a Python float, or None for NaN, which JSON does not have."""
+    return None if np.isnan(value) else float(value)

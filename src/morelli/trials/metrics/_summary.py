@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from morelli.errors import MorelliError
 from morelli.trials.metrics import _bootstrap, _calibration, _classification, _conformal, _openset, _selective
-from morelli.trials.metrics._checks import BoolArray, FloatArray, IntArray
+from morelli.trials.metrics._checks import BoolArray, FloatArray, IntArray, none_for_nan
 from morelli.trials.metrics._records import (
     SCHEMA_VERSION,
     ClassMetrics,
@@ -67,7 +65,7 @@ def summarise(
     confidence = predictions.confidence[known].clip(0.0, 1.0)
     n, k = len(y), len(predictions.classes)
 
-    accuracy = _number(_classification.accuracy(y, proba))
+    accuracy = none_for_nan(_classification.accuracy(y, proba))
     low, high = _bootstrap.cluster_bootstrap_interval(correct, groups, n_boot, seed, _LEVEL)
     curve = _calibration.reliability_curve(correct, confidence)
     lineage_index = _classification.lineage_rollup(proba[:0], predictions.lineages)[1]
@@ -90,23 +88,23 @@ def summarise(
         chance=1.0 / k,
         majority=float(np.bincount(y).max() / n) if n else None,
         accuracy=accuracy,
-        accuracy_low=_number(low),
-        accuracy_high=_number(high),
+        accuracy_low=none_for_nan(low),
+        accuracy_high=none_for_nan(high),
         nuisance=nuisance,
         lift=None if accuracy is None or nuisance is None else accuracy - nuisance,
-        top3=_number(_classification.top_k_accuracy(y, proba, 3)),
-        lineage_accuracy=_number(_classification.lineage_accuracy(y, proba, predictions.lineages)),
+        top3=none_for_nan(_classification.top_k_accuracy(y, proba, 3)),
+        lineage_accuracy=none_for_nan(_classification.lineage_accuracy(y, proba, predictions.lineages)),
         lineage_chance=float(lineage_size[y].mean() / k) if n else None,
-        ece=_number(_calibration.expected_calibration_error(correct, confidence)),
-        ece_mass=_number(_calibration.expected_calibration_error(correct, confidence, binning="mass")),
-        brier=_number(_calibration.brier_score(y, proba)),
-        log_loss=_number(_calibration.log_loss(y, proba)),
+        ece=none_for_nan(_calibration.expected_calibration_error(correct, confidence)),
+        ece_mass=none_for_nan(_calibration.expected_calibration_error(correct, confidence, binning="mass")),
+        brier=none_for_nan(_calibration.brier_score(y, proba)),
+        log_loss=none_for_nan(_calibration.log_loss(y, proba)),
         mean_confidence=float(confidence.mean()) if n else None,
-        coverage=_number(_conformal.set_coverage(y, sets)),
+        coverage=none_for_nan(_conformal.set_coverage(y, sets)),
         target_coverage=target_coverage,
-        mean_set_size=_number(_conformal.mean_set_size(sets)),
-        aurc=_number(_selective.aurc(correct, confidence)),
-        risk_at_half=_number(_selective.risk_at_coverage(correct, confidence, 0.5)),
+        mean_set_size=none_for_nan(_conformal.mean_set_size(sets)),
+        aurc=none_for_nan(_selective.aurc(correct, confidence)),
+        risk_at_half=none_for_nan(_selective.risk_at_coverage(correct, confidence, 0.5)),
         risk_curve=_risk_curve(correct, confidence),
         reliability=_reliability_bins(curve),
         decisions=_decisions(predictions),
@@ -130,8 +128,8 @@ def _reliability_bins(curve: _calibration.ReliabilityCurve) -> tuple[Reliability
             left=float(curve.edges[b]),
             right=float(curve.edges[b + 1]),
             n=int(curve.count[b]),
-            confidence=_number(curve.confidence[b]),
-            accuracy=_number(curve.accuracy[b]),
+            confidence=none_for_nan(curve.confidence[b]),
+            accuracy=none_for_nan(curve.accuracy[b]),
         )
         for b in range(len(curve.count))
     )
@@ -178,11 +176,11 @@ def _per_class(predictions: Predictions, confusion: IntArray, y: IntArray, sets:
                 lineage=predictions.lineages[i],
                 support=int(scores.support[i]),
                 predicted=int(scores.predicted[i]),
-                precision=_number(scores.precision[i]),
-                recall=_number(scores.recall[i]),
-                f1=_number(scores.f1[i]),
-                coverage=_number(coverage[i]),
-                set_size=_number(size[i]),
+                precision=none_for_nan(scores.precision[i]),
+                recall=none_for_nan(scores.recall[i]),
+                f1=none_for_nan(scores.f1[i]),
+                coverage=none_for_nan(coverage[i]),
+                set_size=none_for_nan(size[i]),
                 confused_with=predictions.classes[other] if confused else None,
                 confused_share=float(wrong[i, other] / scores.support[i]) if confused else None,
             )
@@ -202,7 +200,7 @@ def _family(predictions: Predictions, family: str, correct: BoolArray, n_boot: i
         hit = alone[rows].argmax(axis=1) == y[rows]
         n = len(hit)
         accuracy = float(hit.mean()) if n else None
-        low, high = map(_number, _bootstrap.cluster_bootstrap_interval(hit, groups[rows], n_boot, seed, _LEVEL))
+        low, high = map(none_for_nan, _bootstrap.cluster_bootstrap_interval(hit, groups[rows], n_boot, seed, _LEVEL))
     if family in predictions.without_family:
         rest = predictions.without_family[family][known]
         rows = ~np.isnan(rest).any(axis=1)
@@ -211,7 +209,7 @@ def _family(predictions: Predictions, family: str, correct: BoolArray, n_boot: i
             without = float(hit.mean())
             drop = float(correct[rows].mean()) - without
         interval = _bootstrap.cluster_bootstrap_difference(correct[rows], hit, groups[rows], n_boot, seed, _LEVEL)
-        drop_low, drop_high = map(_number, interval)
+        drop_low, drop_high = map(none_for_nan, interval)
     return FamilyMetrics(family, n, accuracy, low, high, without, drop, drop_low, drop_high)
 
 
@@ -229,14 +227,9 @@ def _open_set(predictions: Predictions) -> OpenSetMetrics | None:
         n_known=int(inside.sum()),
         n_unknown=int(outside.sum()),
         unknown_models=len(set(predictions.label[unknown])),
-        auroc=_number(_openset.auroc(score[inside], score[outside])),
-        fpr_at_95_tpr=_number(_openset.fpr_at_tpr(score[inside], score[outside])),
-        oscr=_number(_openset.oscr(score[inside], right, score[outside])),
+        auroc=none_for_nan(_openset.auroc(score[inside], score[outside])),
+        fpr_at_95_tpr=none_for_nan(_openset.fpr_at_tpr(score[inside], score[outside])),
+        oscr=none_for_nan(_openset.oscr(score[inside], right, score[outside])),
         unknown_flagged=float(flagged[unknown].mean()),
         known_flagged=float(flagged[known].mean()) if known.any() else None,
     )
-
-
-def _number(value: float) -> float | None:
-    """Return a Python float, or None for NaN, which JSON does not have."""
-    return None if math.isnan(value) else float(value)
