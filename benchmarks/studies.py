@@ -31,13 +31,8 @@ COMMANDS = {
     "domains": f"domains GALLERY --join {HERE / 'gallery-domains.csv'} --folds 15 -a fused,logistic",
     "independence": "independence GALLERY",
     "pipelines": "pipelines BOTH --set lineage=true --folds 3",
-    "structure": (
-        "structure GALLERY --folds 3 --set probes=gray,canny,hog,highpass:2,lowpass:2,patch-shuffle:64,pixel-shuffle"
-    ),
-    "corruption": (
-        "corruption GALLERY --folds 3 --set forms=paper,clean "
-        "--set corruptions=jitter,noise,blur,jpeg --set severities=2,4 --set chains="
-    ),
+    "structure": "structure GALLERY --folds 3",
+    "corruption": "corruption GALLERY --folds 3 --set severities=1,2,3,4,5",
 }
 
 
