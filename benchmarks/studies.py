@@ -32,7 +32,7 @@ COMMANDS = {
     "independence": "independence GALLERY",
     "pipelines": "pipelines BOTH --set lineage=true --folds 3",
     "structure": "structure GALLERY --folds 3",
-    "corruption": "corruption GALLERY --folds 3 --set severities=1,2,3,4,5",
+    "corruption": "corruption GALLERY --folds 3",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ _ACTIVE = 2
 
 _PATIENCE = 0.2
 """Seconds between two looks for Ctrl-C while all workers are busy."""
+
+_ORPHANED = 2.0
+"""Seconds between two looks of a worker for the process that started it."""
 
 # The workers share the processors; threads of linear algebra inside them would be in the way.
 _ONE_THREAD = dict.fromkeys(
@@ -70,7 +74,9 @@ def map_in_processes(
     if os.name == "posix":
         # Where it is not running yet, starting it would let Ctrl-C through in the middle of `HeldInterrupts`.
         resource_tracker.ensure_running()
-    pool: Any = ProcessPoolExecutor(workers, initializer=_initialise, initargs=(initializer, initargs), env=_ONE_THREAD)
+    pool: Any = ProcessPoolExecutor(
+        workers, initializer=_initialise, initargs=(os.getpid(), initializer, initargs), env=_ONE_THREAD
+    )
     ordered: deque[Any] = deque()  # not yet given on
     active: set[Any] = set()  # not yet done
     more, finished = True, False
@@ -105,13 +111,23 @@ def processors() -> int:
     return int(cpu_count())
 
 
-def _initialise(initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
+def _initialise(parent: int, initializer: Callable[..., None], initargs: tuple[Any, ...]) -> None:
     """Set a worker process up."""
     import signal
 
     # Ctrl-C reaches all processes of a terminal; the parent decides and ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.name == "posix":
+        # A program that is killed cannot end its workers, and loky's would wait for its next job for ever.
+        threading.Thread(target=_end_with, args=(parent,), name="morelli-orphan", daemon=True).start()
     initializer(*initargs)
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent; an orphan is given to another one."""
+    while os.getppid() == parent:
+        time.sleep(_ORPHANED)
+    os._exit(1)
 
 
 def _stop(pool: Any, active: set[Any]) -> None:

@@ -329,6 +329,32 @@ def test_images_that_cannot_be_measured(flawed):
         assert np.isnan(table.proba[~table.readable]).all()
 
 
+@pytest.mark.parametrize("gone", ["judged", "learned from"])
+def test_a_file_that_comes_back_is_not_left_out_for_ever(small, tmp_path, gone):
+    """A trial that had to do without it is done again; one that did not is not."""
+    trials = folds()[:2]
+    planned = [Bench(small.catalog).plan(trial) for trial in trials]
+    row = int((planned[0].test if gone == "judged" else planned[0].train)[0])
+    uris = [str(path) for path in small.catalog.paths]
+    file = tmp_path / "mounted later.jpg"
+    catalog = small.catalog.with_column("uri", [*uris[:row], str(file), *uris[row + 1 :]])
+
+    def again() -> tuple[list[np.ndarray], int]:
+        outcomes = run_trials(catalog, trials, folder=tmp_path / "trials", jobs=1)
+        return [one.predictions.proba for one in outcomes], sum(int((~o.predictions.readable).sum()) for o in outcomes)
+
+    without, unreadable = again()
+    marks = {path: path.stat().st_mtime_ns for path in (tmp_path / "trials").glob("*.json")}
+    assert again()[1] == unreadable
+    assert marks == {path: path.stat().st_mtime_ns for path in (tmp_path / "trials").glob("*.json")}
+    file.write_bytes(Path(uris[row]).read_bytes())
+    restored, none = again()
+    assert (unreadable, none) == (int(row in {*planned[0].test, *planned[1].test}), 0)
+    expected = [one.predictions.proba for one in run(small, trials)]
+    assert all(np.array_equal(a, b) for a, b in zip(restored, expected, strict=True))
+    assert not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(without, restored, strict=True))
+
+
 def test_they_are_no_references(flawed):
     """A fit with them is a fit without them."""
     bad = [3, 20, 30]

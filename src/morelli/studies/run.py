@@ -175,7 +175,7 @@ def preview_study(study: Study, frame: Frame, *, folder: Path | None, cache: Fea
     bench = Bench(frame.catalog)
     planned, problems = plan_all(bench, trials)
     store = PartStore(folder) if folder is not None and folder.is_dir() else None
-    todo = [one for one in planned.values() if store is None or not store.has(one.name)]
+    todo = [one for one in planned.values() if store is None or store.finished(one.name) is None]
     fits = fits_of(todo)
     measure, seconds = [], 0.0
     for (encoder, view), rows in rows_to_measure(todo).items():

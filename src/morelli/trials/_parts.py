@@ -22,11 +22,25 @@ _SCHEMA: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """What is kept of a finished part."""
+    """What is kept of a finished part.
+
+    Attributes
+    ----------
+    predictions : Predictions
+    fit_seconds, judge_seconds : float
+    absent : tuple of str
+        Files that it had to do without because they were not there.
+    """
 
     predictions: Predictions
     fit_seconds: float
     judge_seconds: float
+    absent: tuple[str, ...] = ()
+
+    @property
+    def outdated(self) -> bool:
+        """Whether a file that was not there has come back since, so that the part is worth doing again."""
+        return any(Path(path).exists() for path in self.absent)
 
 
 class PartStore:
@@ -50,18 +64,20 @@ class PartStore:
         """Return the name of the part with this key: 24 hexadecimal digits."""
         return same_for_all({"schema": _SCHEMA, "morelli": __version__, **key})[:24]
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a part; that it can be read is found out by `get`."""
-        return (self.folder / f"{name}.json").is_file() and (self.folder / f"{name}.parquet").is_file()
+    def finished(self, name: str) -> Kept | None:
+        """Return a part that need not be done again, or None."""
+        part = self.get(name)
+        return None if part is None or part.outdated else part
 
     def get(self, name: str) -> Kept | None:
         """Return a part, or None where there is none or it is damaged: it can be made again."""
         times, table = self.folder / f"{name}.json", self.folder / f"{name}.parquet"
-        if not self.has(name):
+        if not (times.is_file() and table.is_file()):
             return None
         try:
             about = json.loads(times.read_text(encoding="utf-8"))
-            return Kept(Predictions.read(table), float(about["fit_seconds"]), float(about["judge_seconds"]))
+            absent = tuple(map(str, about["absent"]))
+            return Kept(Predictions.read(table), float(about["fit_seconds"]), float(about["judge_seconds"]), absent)
         except (MorelliError, ValueError, KeyError, TypeError):
             times.unlink()
             return None
@@ -69,7 +85,7 @@ class PartStore:
     def put(self, name: str, key: Mapping[str, Any], kept: Kept) -> None:
         """Keep a part; whoever is interrupted here has the old state or the new one."""
         kept.predictions.write(self.folder / f"{name}.parquet")
-        about = {**key, "fit_seconds": kept.fit_seconds, "judge_seconds": kept.judge_seconds}
+        about = {**key, "fit_seconds": kept.fit_seconds, "judge_seconds": kept.judge_seconds, "absent": kept.absent}
         write_text(self.folder / f"{name}.json", json.dumps(about, sort_keys=True, ensure_ascii=False) + "\n")
 
 

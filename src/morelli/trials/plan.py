@@ -79,7 +79,7 @@ class Bench:
         self._ids = [str(image) for image in catalog.column("image_id")]
         self._images = catalog.codes("image_id")[0]
         self._lineages = catalog.text("lineage")
-        self._readable = catalog.table["error"].is_null().to_numpy()
+        self.readable = catalog.table["error"].is_null().to_numpy()
 
     @cached_property
     def groups(self) -> Groups:
@@ -127,10 +127,10 @@ class Bench:
         order = (trial.seed, 0 if trial.fold is None else trial.fold.number, _ORDER)
 
         def apart(selection: Selection, among: NDArray[np.bool_]) -> Rows:
-            rows = np.flatnonzero(selection.mask(self.catalog) & among & known & self._readable & elsewhere)
+            rows = np.flatnonzero(selection.mask(self.catalog) & among & known & self.readable & elsewhere)
             rows = rows[~np.isin(self._images[rows], self._images[test])]
             if not trial.straddle:
-                rows = leave_out_groups(rows, test[self._readable[test]], self.groups.ids)
+                rows = leave_out_groups(rows, test[self.readable[test]], self.groups.ids)
             return nested_rows(rows, labels, self.groups.ids, selection.per_class, order)
 
         train = apart(trial.train, ~test_mask)
@@ -151,7 +151,7 @@ class Bench:
             part = np.full(len(self.catalog), -1, dtype=np.int64)
             if trial.straddle:
                 # Each image by itself, balanced by class: what a split does that does not look at prompts.
-                usable = np.flatnonzero(self._readable & (codes >= 0))
+                usable = np.flatnonzero(self.readable & (codes >= 0))
                 images = self._images[usable]
                 if len(np.unique(images)) < trial.fold.of:
                     raise NotEnoughDataError(
@@ -193,7 +193,7 @@ class Bench:
             "view": trial.test_view,
             "open_set_level": OPEN_SET_LEVEL,
             "test": self._rows_hash(test, trial.label),
-            "unreadable": same_for_all({"rows": np.flatnonzero(~self._readable[test]).tolist()}),
+            "unreadable": same_for_all({"rows": np.flatnonzero(~self.readable[test]).tolist()}),
             # Nothing is learned from lineages, but they stand beside the answers.
             "lineages": same_for_all({"rows": self._lineages[train].tolist()}),
         }

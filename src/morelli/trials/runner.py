@@ -123,7 +123,7 @@ class _Run:
 
     def outcomes(self, trials: Sequence[Trial], measuring: Progress | None, progress: Progress | None) -> list[Outcome]:
         planned, problems = plan_all(self._bench, trials)
-        kept = {one.name: kept for one in planned.values() if (kept := self._store.get(one.name)) is not None}
+        kept = {one.name: part for one in planned.values() if (part := self._store.finished(one.name)) is not None}
         todo = [one for one in planned.values() if one.name not in kept]
         fits = fits_of(todo)
         done, total = len(trials) - sum(len(fit.planned) for fit in fits), len(trials)
@@ -295,7 +295,13 @@ class _Setup:
             )
             # Evidence by family is many times the rest, and no study of trials reads it.
             slim = replace(predictions, evidence={}, family_proba={}, without_family={})
-            self.store.put(one.name, one.key, Kept(slim, fit_seconds, watch.lap()))
+            absent = self._absent(first.train[~usable], one.test[~seen.ok])
+            self.store.put(one.name, one.key, Kept(slim, fit_seconds, watch.lap(), absent))
+
+    def _absent(self, *failed: Rows) -> tuple[str, ...]:
+        """Return those of these rows' files that are gone, and were there when the catalog was made."""
+        rows, paths = np.concatenate(failed), self.bench.catalog.paths
+        return tuple(str(paths[row]) for row in rows[self.bench.readable[rows]] if not paths[row].exists())
 
     def _background(self, one: Planned) -> tuple[Catalog, list[Features]] | None:
         if not len(one.background):
