@@ -95,7 +95,10 @@ def planted(seed: int, window: int | None) -> Iterator[Row]:
             bundle = fit_bundle(_references(Path(name), pixels[:REFERENCES], kinds, levels), encoder="forensic")
         shares: dict[str, list[float]] = {"the other class": [], "mean of all": []}
         for number, (image, (one, other)) in enumerate(
-            zip(itertools.islice(itertools.cycle(pixels[REFERENCES:]), 24), itertools.cycle(itertools.permutations(kinds, 2)))
+            zip(
+                itertools.islice(itertools.cycle(pixels[REFERENCES:]), 24),
+                itertools.cycle(itertools.permutations(kinds, 2)),
+            )
         ):
             picture, box = _quarter(image, one, other, levels, number, seed)
             votes = count_votes(bundle, picture, window=window)
@@ -180,7 +183,11 @@ def _judge(bundle: Bundle, catalog: Catalog, pair: NDArray[np.integer], window: 
         note(f"the same, {family} alone", "the right half has more", _difference(known.of_family(family), halves) > 0)
     for own in (0, 1):
         alone = votes.map(models[own])
-        note("one model against the mean of all", "the right half has more", _difference(alone, halves[:: 1 - 2 * own]) > 0)
+        note(
+            "one model against the mean of all",
+            "the right half has more",
+            _difference(alone, halves[:: 1 - 2 * own]) > 0,
+        )
     first = votes.ranking[0]
     note("the first answer", "is one of the two models", first in models)
     if first in models:

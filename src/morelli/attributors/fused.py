@@ -244,7 +244,7 @@ class FusedAttributor(FusedSettings):
         )
 
     def evidence(self, X: ArrayLike) -> dict[str, Float]:
-        """Return the evidence of every family alone, each of shape (n, K): the same as in :meth:`answer`, and sooner."""
+        """Return the evidence of every family, each of shape (n, K): the same as in :meth:`answer`, and sooner."""
         return self._evidence(self._judge(X)[0])
 
     def without(self, answers: Answers, family: str) -> Float:

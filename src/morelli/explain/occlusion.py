@@ -106,7 +106,7 @@ def occlude(
     check_request((), classes, candidate, against, None)
     if fill not in ("blur", "grey"):
         raise MorelliError(f"Squares are covered by blur or grey, not by {fill!r}.")
-    windows = lay_windows(*pixels.shape[:2], side, unit=2, smallest=1, largest=1)
+    windows = lay_windows(pixels.shape[0], pixels.shape[1], side, unit=2, smallest=1, largest=1)
     (proba,) = _asked(predict, pixels[None], len(classes))
     candidate = candidate or next(classes[k] for k in np.argsort(-proba, kind="stable") if classes[k] != against)
 
@@ -178,7 +178,8 @@ def _covers(pixels: Pixels, fill: Fill, windows: Windows) -> Pixels:
     from scipy.ndimage import gaussian_filter
 
     sigma = [length / 4 for length in windows.size]
-    return np.rint(gaussian_filter(pixels.astype(np.float32), [*sigma, 0], mode="reflect")).astype(np.uint8)
+    blurred = gaussian_filter(pixels.astype(np.float32), [*sigma, 0], mode="reflect")
+    return np.asarray(np.rint(blurred), dtype=np.uint8)
 
 
 def _covered(pixels: Pixels, cover: Pixels, windows: Windows, batch: int) -> Iterator[Pixels]:

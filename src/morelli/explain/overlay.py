@@ -15,7 +15,7 @@ from morelli._text import printable
 from morelli.explain._colours import tint
 from morelli.explain.trace_map import Grid, TraceMap
 
-__all__ = ["MARKED", "legend_of", "overlay", "paint", "write_overlay"]
+__all__ = ["MARKED", "full_colour", "legend_of", "overlay", "paint", "write_overlay"]
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float64]
@@ -33,7 +33,7 @@ _PAPER, _INK, _FAINT = (255, 255, 255), (24, 24, 24), (96, 96, 96)
 _MARGIN, _BAR, _FONT, _LINE = 10, 14, 14, 19
 
 
-def paint(shown: TraceMap, pixels: Pixels, longest: int = _LONGEST) -> Pixels:
+def paint(shown: TraceMap, pixels: Pixels, longest: int = _LONGEST, limit: float | None = None) -> Pixels:
     """Return the picture with the map laid over it, without a legend.
 
     Parameters
@@ -43,6 +43,8 @@ def paint(shown: TraceMap, pixels: Pixels, longest: int = _LONGEST) -> Pixels:
         Of the image that the map is about.
     longest : int, default 1024
         Most pixels of the longer side.
+    limit : float, optional
+        Value of full colour, for maps that are to be compared; by default the largest there is, see `full_colour`.
 
     Returns
     -------
@@ -65,7 +67,7 @@ def paint(shown: TraceMap, pixels: Pixels, longest: int = _LONGEST) -> Pixels:
         times = min(-(-_SHORTEST // longer), longest // longer)
         grey = grey.resize((grey.width * times, grey.height * times), Image.Resampling.NEAREST)
     lightness = _DARKEST + (_LIGHTEST - _DARKEST) * np.asarray(grey, dtype=np.float64) / 255
-    painted = tint(lightness, _spread(shown.values / _limit(shown), grid, *lightness.shape))
+    painted = tint(lightness, _spread(shown.values / (limit or full_colour(shown)), grid, *lightness.shape))
     return _signed(painted, shown)
 
 
@@ -84,11 +86,13 @@ def overlay(shown: TraceMap, pixels: Pixels) -> Pixels:
     page = Image.new("RGB", (width, height), _PAPER)
     page.paste(Image.fromarray(picture), ((width - picture.shape[1]) // 2, _MARGIN))
     draw = ImageDraw.Draw(page)
-    bar = tint(np.full((_BAR, width - 2 * _MARGIN), 0.66), np.linspace(-1, 1, width - 2 * _MARGIN)[None].repeat(_BAR, 0))
+    bar = tint(
+        np.full((_BAR, width - 2 * _MARGIN), 0.66), np.linspace(-1, 1, width - 2 * _MARGIN)[None].repeat(_BAR, 0)
+    )
     page.paste(Image.fromarray(bar), (_MARGIN, top))
-    limit, y = _limit(shown), top + _BAR + 3
+    limit, y = full_colour(shown), top + _BAR + 3
     for x, anchor, text in (
-        (_MARGIN, "la", f"−{limit:.3g} against"),
+        (_MARGIN, "la", f"-{limit:.3g} against"),
         (width // 2, "ma", "0"),
         (width - _MARGIN, "ra", f"for +{limit:.3g}"),
     ):
@@ -116,14 +120,14 @@ def legend_of(shown: TraceMap) -> list[str]:
         first = f"Blue: evidence for {candidate}. Orange: for {against or 'the mean of all candidates'}."
         second = f"The image as a whole: {shown.whole:+.1f} nats."
     if shown.noise is not None:
-        second += f" Noise: {shown.noise:.2g} nats; + and − mark cells beyond {MARKED:g} times that."
+        second += f" Noise: {shown.noise:.2g} nats; + and - mark cells beyond {MARKED:g} times that."
     where = "One window; nothing tells regions apart." if shown.n_windows == 1 else ""
     placeless = ", ".join(f"{name} {value:+.1f}" for name, value in shown.unplaced.items())
     return [text for text in (first, second, where, f"Has no place: {placeless}." if placeless else "") if text]
 
 
-def _limit(shown: TraceMap) -> float:
-    """Return the value of full colour. Where all is noise, nothing gets it."""
+def full_colour(shown: TraceMap) -> float:
+    """Return the value that gets full colour: the largest, or what is beyond the noise where nothing is."""
     return max(float(np.abs(shown.values).max()), MARKED * (shown.noise or 0.0)) or 1.0
 
 

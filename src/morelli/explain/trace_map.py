@@ -141,6 +141,12 @@ class TraceMap:
         return float(np.abs(self.relative).max() / self.noise) if self.noise else None
 
     @property
+    def strongest(self) -> tuple[tuple[int, int], float]:
+        """Row and column of the cell that speaks most for the candidate, and its value; the first of equals."""
+        row, column = np.unravel_index(int(self.values.argmax()), self.values.shape)
+        return (int(row), int(column)), float(self.values[row, column])
+
+    @property
     def meaning(self) -> str:
         """One sentence on what the values are, for whoever reads the file without this program."""
         whom = f"{self.candidate} against {self.against or 'the mean of all candidates'}"
@@ -220,5 +226,4 @@ def _number(value: float | None) -> float | None:
 
 
 def _rows(values: Float) -> list[list[float]]:
-    return (np.round(values, 4) + 0.0).tolist()
-
+    return [[round(float(value), 4) + 0.0 for value in row] for row in values]

@@ -69,7 +69,7 @@ class Votes:
         asked = [name for name in self.whole if families is None or name in families]
         placed = [name for name in asked if name in self.parts]
         if not placed:
-            raise MorelliError(f"No region can be held to {', '.join(asked)}: that is measured on the whole image only.")
+            raise MorelliError(f"No region can be held to {', '.join(asked)}: it is measured on the whole image.")
 
         def ratio(words: Float) -> Float:
             """Turn evidence for all candidates, shape (..., K), into that for the one against the other."""
@@ -113,7 +113,7 @@ def count_votes(
     pixels = image if isinstance(image, np.ndarray) else read_image(image, limits=limits).pixels
     whole, placed = _measure(bundle.encoder, pixels)
     answers = bundle.attributor.answer(whole)
-    windows = lay_windows(*pixels.shape[:2], window)
+    windows = lay_windows(pixels.shape[0], pixels.shape[1], window)
     rows = np.empty((len(windows), whole.shape[1]), dtype=np.float32)
     height, width = windows.size
     for number, (top, left) in enumerate(windows.corners()):
