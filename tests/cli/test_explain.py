@@ -115,7 +115,7 @@ def test_the_image_itself_is_not_overwritten(cli, bundle, images, tmp_path):
     for output in (tmp_path / "one.png", tmp_path):
         result = cli("explain", bundle, tmp_path / "one.png", "-o", output)
         assert result.exit_code == 1
-        assert "is the image itself" in result.stderr
+        assert "is one of the images, which are not overwritten" in result.stderr
     assert (tmp_path / "one.png").read_bytes() == before
 
 

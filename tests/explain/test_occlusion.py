@@ -6,7 +6,7 @@ import pytest
 from morelli.encoders import Thumbnail
 from morelli.encoders.rivals import unpack_pixels
 from morelli.errors import MorelliError
-from morelli.explain import occlude, occlude_thumbnail, pixel_predictor
+from morelli.explain import occlude, occlude_thumbnail, paint, pixel_predictor
 
 STRIPES = np.where(np.arange(64) % 4 < 2, 1.0, -1.0)
 
@@ -126,6 +126,10 @@ def test_a_thumbnail_is_found_in_its_image(shape):
     # Grey is brighter than black: squares elsewhere count against the candidate.
     assert shown.mass_inside(box) > 0.95
     assert shown.window == (short // 4, short // 4)
+    painted = paint(shown, image).astype(int)
+    times = painted.shape[0] / height
+    y, x = (round(times * (0.5 * (box[k] + box[k + 2]))) + 12 for k in (1, 0))  # beside the signs
+    assert painted[y, x, 2] > painted[y, x, 0] + 30
 
 
 def test_an_attributor_on_packed_thumbnails():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -122,6 +124,21 @@ def test_a_huge_image_is_bounded(planted, unseen):
 def test_the_window_can_be_chosen(planted, unseen):
     shown = explain(planted, plant(unseen[0], "noise", 1), candidate="noise", window=64)
     assert (shown.window, shown.n_windows, shown.values.shape) == ((64, 64), 49, (8, 8))
+
+
+class Farsighted(ForensicEncoder):
+    """Refuses what is smaller than 200 pixels."""
+
+    def encode(self, pixels):
+        if min(pixels.shape[:2]) < 200:
+            raise NotEnoughDataError("the image is too small")
+        return super().encode(pixels)
+
+
+def test_windows_that_are_too_small_for_the_encoder(planted, unseen):
+    bundle = replace(planted, encoder=Farsighted(planted.encoder.families))
+    with pytest.raises(NotEnoughDataError, match="Windows of 128x128 pixels are too small for the bundle's encoder"):
+        explain(bundle, unseen[0])
 
 
 class Looker(PretrainedEncoder):

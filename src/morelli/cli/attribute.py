@@ -143,7 +143,7 @@ def _maps(bundle: Bundle, verdicts: list[dict[str, Any]], n: int) -> dict[int, M
                 pixels = read_image(uri).pixels
                 result[i] = map_card(uri, explain(bundle, pixels), pixels)
             except MorelliError as error:
-                result[i] = MapCard(uri, "", error=str(error))
+                result[i] = MapCard(uri, error=str(error))
             report(done, len(chosen))
     return result
 

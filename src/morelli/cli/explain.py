@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,7 +99,9 @@ def explain(
     single = output.suffix.lower() == ".png"
     check_output(output, folder=not single)
 
+    from morelli._files import write_text
     from morelli.attributors import Bundle
+    from morelli.attributors.verdict import json_line
     from morelli.errors import ImageReadError
     from morelli.explain import check_request, count_votes, write_overlay
     from morelli.images import read_image
@@ -110,29 +113,31 @@ def explain(
     paths = list(expand(images))
     if single and len(paths) != 1:
         raise MorelliError(f"{output} is one file, and there are {len(paths)} images; name a folder.")
-    targets = iter([output]) if single else _targets(output, paths)
+    targets = [output] if single else list(_targets(output, paths))
+    _refuse_sources(targets, paths)
     cards: list[MapCard] = []
     failed = 0
     for path, target in zip(paths, targets, strict=True):
-        _refuse_source(target, path)
         try:
             pixels = read_image(path).pixels
             with progress(printable(Path(path).name)) as report:
-                votes = count_votes(loaded, pixels, window=window, progress=report)
-            shown = votes.map(candidate, against, families)
+                shown = count_votes(loaded, pixels, window=window, progress=report).map(candidate, against, families)
         except MorelliError as error:
             failed += 1
             text = str(error) if isinstance(error, ImageReadError) else f"{path}: {error}"
-            card = MapCard(path, "", error=text)
-            _tell(_record(loaded, path, None, text), as_json, f"not explained: {text}")
+            record, sentence, card = (
+                _record(loaded, path, None, text),
+                f"not explained: {text}",
+                MapCard(path, error=text),
+            )
         else:
+            record, sentence = _record(loaded, path, shown, None), f"{_sentence(shown)}  <- {path}, written to {target}"
+            card = map_card(path, shown, pixels)
             write_overlay(target, shown, pixels)
-            record = _record(loaded, path, shown, None)
-            _write_json(target.with_suffix(".json"), record)
-            card = map_card(path, shown, pixels) if len(cards) < MAPS_LIMIT else MapCard(path, "")
-            _tell(record, as_json, f"{_sentence(shown)}  <- {path}, written to {target}")
-        if len(cards) < MAPS_LIMIT:
-            cards.append(card)
+            write_text(target.with_suffix(".json"), json_line(record) + "\n")
+        sys.stdout.write((json_line(record) if as_json else printable(storable(sentence))) + "\n")
+        sys.stdout.flush()
+        cards = [*cards, card][:MAPS_LIMIT]
     if not paths:
         typer.echo("There was no file to explain.", err=True)
     if not single and len(paths) > 1:
@@ -158,29 +163,17 @@ def _targets(folder: Path, paths: list[str]) -> Iterator[Path]:
         yield folder / f"{name}.png"
 
 
-def _refuse_source(target: Path, path: str) -> None:
-    for place in (target, target.with_suffix(".json")):
-        if place.exists() and Path(path).exists() and place.samefile(path):
-            raise MorelliError(f"{place} is the image itself, which is not overwritten; choose another place.")
+def _refuse_sources(targets: list[Path], paths: list[str]) -> None:
+    """Refuse to write over an image that is to be explained, before any is."""
+    sources = {os.path.realpath(path) for path in paths}
+    for target in targets:
+        if os.path.realpath(target) in sources:
+            raise MorelliError(f"{target} is one of the images, which are not overwritten; choose another place.")
 
 
 def _record(bundle: Bundle, path: str, shown: TraceMap | None, error: str | None) -> dict[str, Any]:
     facts = {"name": bundle.name, "version": bundle.version, "id": bundle.id}
     return {"uri": path, "bundle": facts, "error": error, "map": None if shown is None else shown.to_dict()}
-
-
-def _write_json(path: Path, record: dict[str, Any]) -> None:
-    from morelli._files import write_text
-    from morelli.attributors.verdict import json_line
-
-    write_text(path, json_line(record) + "\n")
-
-
-def _tell(record: dict[str, Any], as_json: bool, sentence: str) -> None:
-    from morelli.attributors.verdict import json_line
-
-    sys.stdout.write((json_line(record) if as_json else printable(storable(sentence))) + "\n")
-    sys.stdout.flush()
 
 
 def _sentence(shown: TraceMap) -> str:

@@ -30,7 +30,7 @@ _LONGEST, _SHORTEST = 1024, 448
 """Pixels of the picture's longer side: larger ones are shrunk, smaller ones are shown in whole multiples."""
 
 _PAPER, _INK, _FAINT = (255, 255, 255), (24, 24, 24), (96, 96, 96)
-_MARGIN, _BAR, _FONT, _LINE = 10, 14, 14, 19
+_MARGIN, _BAR, _FONT = 10, 14, 14
 
 
 def paint(shown: TraceMap, pixels: Pixels, longest: int = _LONGEST, limit: float | None = None) -> Pixels:
@@ -75,14 +75,12 @@ def overlay(shown: TraceMap, pixels: Pixels) -> Pixels:
     """Return the painted picture on paper, above a scale and what belongs to its reading; see :func:`paint`."""
     picture = paint(shown, pixels)
     width = max(picture.shape[1], _SHORTEST) + 2 * _MARGIN
-    font = ImageFont.load_default(_FONT)
-    lines = [
-        part
-        for text in legend_of(shown)
-        for part in textwrap.wrap(text, max(20, (width - 2 * _MARGIN) // 7), break_long_words=True)
-    ]
+    size = max(_FONT, width // 55)
+    font, step = ImageFont.load_default(size), round(1.35 * size)
+    room = (width - 2 * _MARGIN) // (0.5 * size)  # letters on a line, of half the font's size each
+    lines = [part for text in legend_of(shown) for part in textwrap.wrap(text, int(room))]
     top = picture.shape[0] + 2 * _MARGIN
-    height = top + _BAR + _LINE * (len(lines) + 1) + 2 * _MARGIN
+    height = top + _BAR + step * (len(lines) + 1) + 2 * _MARGIN
     page = Image.new("RGB", (width, height), _PAPER)
     page.paste(Image.fromarray(picture), ((width - picture.shape[1]) // 2, _MARGIN))
     draw = ImageDraw.Draw(page)
@@ -98,7 +96,7 @@ def overlay(shown: TraceMap, pixels: Pixels) -> Pixels:
     ):
         draw.text((x, y), text, fill=_FAINT, font=font, anchor=anchor)
     for number, line in enumerate(lines, start=1):
-        draw.text((_MARGIN, y + number * _LINE), line, fill=_INK, font=font)
+        draw.text((_MARGIN, y + number * step), line, fill=_INK, font=font)
     return np.asarray(page)
 
 

@@ -99,14 +99,14 @@ class TraceMap:
         Height and width of a window, in pixels of the image.
     families : dict of str to ndarray, shape (rows, columns)
         What each family adds to `values`; empty for occlusion.
+    noise_of : dict of str to (float or None)
+        The noise of each family's part.
     unplaced : dict of str to float
         Evidence of families that are measured on the whole image, which no cell can be held to; not in `values`.
     shift : float
         In nats: by how much windows spoke more for the candidate, in the mean, than the image does; taken off all.
     judged_as : str or None
         As in a verdict.
-    noise_of : dict of str to (float or None)
-        The noise of each family's part.
     """
 
     method: str

@@ -20,7 +20,7 @@ from morelli.attributors import Bundle
 from morelli.encoders import Encoded, Encoder, JointEncoder
 from morelli.encoders.forensic import MIN_SIDE
 from morelli.encoders.pretrained.base import PretrainedEncoder
-from morelli.errors import MorelliError
+from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.explain._windows import Windows, lay_windows
 from morelli.explain.trace_map import TraceMap
 from morelli.images import Limits, read_image
@@ -117,7 +117,12 @@ def count_votes(
     rows = np.empty((len(windows), whole.shape[1]), dtype=np.float32)
     height, width = windows.size
     for number, (top, left) in enumerate(windows.corners()):
-        rows[number] = _encode(bundle.encoder, pixels[top : top + height, left : left + width])
+        try:
+            rows[number] = _encode(bundle.encoder, pixels[top : top + height, left : left + width])
+        except NotEnoughDataError as error:
+            raise NotEnoughDataError(
+                f"Windows of {width}x{height} pixels are too small for the bundle's encoder; take larger ones. {error}"
+            ) from error
         if progress is not None:
             progress(number + 1, len(windows))
     parts = bundle.attributor.evidence_in_parts(whole, rows)
@@ -173,11 +178,11 @@ def explain(
     ImageReadError
         The file is no image that can be read.
     NotEnoughDataError
-        The image is too small for the bundle's encoder.
+        The image, or a window, is too small for the bundle's encoder.
     MorelliError
         A candidate or family is unknown, both candidates are the same, or no family is measured region by region.
     """
-    # Before the image is measured; and again with what is known then.
+    # Here too, before the image is measured.
     check_request(tuple(bundle.attributor.weights_), bundle.classes, candidate, against, families)
     votes = count_votes(bundle, image, window=window, limits=limits, progress=progress)
     return votes.map(candidate, against, families)

@@ -60,7 +60,7 @@ class MapCard:
     """
 
     uri: str
-    title: str
+    title: str = ""
     picture: Thumbnail | None = None
     limit: str = ""
     lines: tuple[str, ...] = ()
