@@ -103,6 +103,13 @@ def test_too_small_an_image(cli, bundle, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_names_that_the_system_refuses(cli, bundle, images, tmp_path):
+    result = cli("explain", bundle, "a\0b.png", "x" * 300 + ".png", images / "one.jpg", "-o", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert [line.startswith("not explained") for line in result.stdout.splitlines()] == [True, True, False]
+    assert (tmp_path / "one.png").exists()
+
+
 def test_strict(cli, bundle, images, tmp_path):
     assert cli("explain", bundle, images, "-o", tmp_path / "a", "--strict").exit_code == 1
     assert (tmp_path / "a" / "one.png").exists()

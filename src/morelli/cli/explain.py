@@ -165,9 +165,9 @@ def _targets(folder: Path, paths: list[str]) -> Iterator[Path]:
 
 def _refuse_sources(targets: list[Path], paths: list[str]) -> None:
     """Refuse to write over an image that is to be explained, before any is."""
-    sources = {os.path.realpath(path) for path in paths}
+    sources = {os.path.realpath(path) for path in paths if "\0" not in path}  # no file has such a name
     for target in targets:
-        if os.path.realpath(target) in sources:
+        if "\0" not in str(target) and os.path.realpath(target) in sources:
             raise MorelliError(f"{target} is one of the images, which are not overwritten; choose another place.")
 
 

@@ -12,16 +12,14 @@ from numpy.typing import NDArray
 
 from morelli._files import write_text
 from morelli.errors import MorelliError
-from morelli.explain import TraceMap, explain, full_colour, legend_of, paint
-from morelli.images import read_image
 from morelli.report._page import render
 from morelli.report._thumbnails import Thumbnail, embedded
-from morelli.views import parse_view
 
 if TYPE_CHECKING:
     import os
 
     from morelli.attributors import Bundle
+    from morelli.explain import TraceMap
     from morelli.trials import Predictions
 
 __all__ = ["MAPS_LIMIT", "MapCard", "evaluation_maps", "map_card", "surest_rows", "write_maps"]
@@ -80,6 +78,8 @@ class MapCard:
 
 def map_card(uri: str, shown: TraceMap, pixels: NDArray[np.uint8], title: str = "") -> MapCard:
     """Draw a map, and those of its families on the same scale."""
+    from morelli.explain import full_colour, legend_of, paint
+
     limit = full_colour(shown)
     parts = {name: shown.of_family(name) for name in shown.families} if len(shown.families) > 1 else {}
     return MapCard(
@@ -131,6 +131,10 @@ def evaluation_maps(
     progress : callable, optional
         Called as ``progress(done, total)`` after every image.
     """
+    from morelli.explain import explain
+    from morelli.images import read_image
+    from morelli.views import parse_view
+
     if not 0 <= n <= MAPS_LIMIT:
         raise MorelliError(f"A page shows 0 to {MAPS_LIMIT} maps, not {n}.")
     rows = surest_rows(predictions, n)
@@ -142,8 +146,7 @@ def evaluation_maps(
         other = None if right else truth
         title = f"{'Right' if right else 'Wrong'}: {answer}, {sure:.0f}%" + ("" if right else f"; it is {truth}")
         try:
-            image = read_image(uri)
-            pixels = parse_view(view).apply(image)
+            pixels = parse_view(view).apply(read_image(uri))
             cards.append(map_card(uri, explain(bundle, pixels, candidate=answer, against=other), pixels, title))
         except MorelliError as error:
             cards.append(MapCard(uri, title, error=str(error)))
