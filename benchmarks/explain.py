@@ -3,13 +3,15 @@ r"""How well maps of evidence point to the region that a trace lies in.
     python benchmarks/explain.py sdnext-gallery.csv --csv benchmarks/explain.csv
     python benchmarks/explain.py sdnext-gallery.csv --encoder forensic+clip-vit-b16.openai-int8 --pairs 3 \
         --csv benchmarks/explain-clip.csv
+    python benchmarks/explain.py sdnext-gallery.csv --view jpeg:90 --pairs 3 --csv benchmarks/explain-jpeg.csv
 
 Planted traces: photographs that ship with Morelli, of which three classes are made by faint patterns. A new photograph
 has the pattern of one class in one quarter, and of another class elsewhere.
 
 Composites, where a table of a gallery is given (path, model, prompt_id): the left half of one model's image beside the
 right half of another's for the same prompt, judged by bundles that were fitted to other prompts. For comparison also
-the first image alone, which has nothing to find.
+the first image alone, which has nothing to find. With --view, the composites are seen through it and the bundles are
+fitted to untouched images, as if somebody had joined two images and saved the result.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from morelli.explain import TraceMap, count_votes
 from morelli.explain.trace_map import Box
 from morelli.images import read_image
 from morelli.sample import sample_path
+from morelli.views import View, parse_view
 
 Pixels = NDArray[np.uint8]
 Row = tuple[str, str, str, float | str, int]
@@ -50,6 +53,7 @@ def main() -> None:
     parser.add_argument("source", type=Path, nargs="?", help="table of a gallery, for composites")
     parser.add_argument("--encoder", default="forensic", help="of the composites; one name, or several joined by +")
     parser.add_argument("--pairs", type=int, default=6, help="composites of each prompt")
+    parser.add_argument("--view", default="none", help="what the composites are seen through")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--window", type=int, help="side of the windows in pixels")
@@ -147,6 +151,7 @@ def composites(arguments: argparse.Namespace) -> Iterator[Row]:
     def note(asked: str, what: str, value: float) -> None:
         found.setdefault((asked, what), []).append(float(value))
 
+    view = parse_view(arguments.view)
     for fold in range(arguments.folds):
         bundle = fit_bundle(
             catalog.filter(folds != fold), encoder=arguments.encoder, cache=FeatureCache(arguments.cache)
@@ -157,14 +162,17 @@ def composites(arguments: argparse.Namespace) -> Iterator[Row]:
             for _ in range(arguments.pairs):
                 pair = rng.choice(rows, 2, replace=False)
                 begin = time.process_time()
-                _judge(bundle, catalog, pair, arguments.window, note)
+                _judge(bundle, catalog, pair, view, arguments.window, note)
                 note("two maps of about 1024 x 1024 pixels", "seconds of the processor", time.process_time() - begin)
         print(f"fold {fold + 1} of {arguments.folds}", file=sys.stderr)
     for (asked, what), values in found.items():
-        yield f"composites, {arguments.encoder}", asked, what, _mean(values), len(values)
+        seen = "" if view.name == "none" else f", {view.name}"
+        yield f"composites, {arguments.encoder}{seen}", asked, what, _mean(values), len(values)
 
 
-def _judge(bundle: Bundle, catalog: Catalog, pair: NDArray[np.integer], window: int | None, note: Note) -> None:
+def _judge(
+    bundle: Bundle, catalog: Catalog, pair: NDArray[np.integer], view: View, window: int | None, note: Note
+) -> None:
     models = catalog.text("model").astype(str)[pair]
     one, other = (read_image(catalog.paths[row]).pixels for row in pair)
     height, width = min(one.shape[0], other.shape[0]), min(one.shape[1], other.shape[1])
@@ -173,7 +181,7 @@ def _judge(bundle: Bundle, catalog: Catalog, pair: NDArray[np.integer], window: 
     joined = one[:height, :width].copy()
     joined[:, middle:] = other[:height, middle:width]
 
-    votes = count_votes(bundle, joined, window=window)
+    votes = count_votes(bundle, view(joined), window=window)
     known = votes.map(models[0], models[1])
     asked = "one model against the other"
     note(asked, "the true half has more", _difference(known, halves) > 0)
@@ -197,7 +205,7 @@ def _judge(bundle: Bundle, catalog: Catalog, pair: NDArray[np.integer], window: 
             asked = f"the first answer against {name}"
             note(asked, "the true half has more", _difference(shown, halves[:: 1 - 2 * own]) > 0)
             note(asked, "positive mass in the true half", shown.mass_inside(halves[own]) or 0.0)
-    whole = count_votes(bundle, one[:height, :width], window=window).map(models[0], models[1])
+    whole = count_votes(bundle, view(one[:height, :width]), window=window).map(models[0], models[1])
     note("nothing to find: an image by one model", "strength", whole.strength or 0.0)
     note("nothing to find: an image by one model", "the left half has more", _difference(whole, halves) > 0)
 
