@@ -149,6 +149,10 @@ def test_maps_of_an_evaluation(cli, bundle, held_out, tmp_path):
     assert "Where the evidence lies" in page
     assert "Right: " in page
     assert len(page) < 3_000_000
+    seen = cli("evaluate", bundle, held_out, "--view", "scale:0.5", "-o", tmp_path / "v", "-w", "1", "--maps", "1")
+    assert seen.exit_code == 0, seen.stderr
+    page = (tmp_path / "v" / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="map"') == 1
 
 
 def test_maps_of_an_attribution(cli, bundle, images, tmp_path):

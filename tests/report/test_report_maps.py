@@ -3,8 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from morelli.errors import MorelliError
 from morelli.explain import Grid, TraceMap
-from morelli.report import MapCard, map_card, render_attributions, render_report, write_maps
+from morelli.report import (
+    MAPS_LIMIT,
+    MapCard,
+    evaluation_maps,
+    map_card,
+    render_attributions,
+    render_report,
+    write_maps,
+)
 from morelli.report.maps import surest_rows
 from morelli.trials import summarise
 
@@ -75,6 +84,18 @@ def test_the_surest_right_and_wrong(make_predictions):
     every = surest_rows(p, 10_000)
     assert len(every) == len(set(every)) == p.known.sum()
     assert len(surest_rows(p, 0)) == 0
+
+
+def test_images_that_are_gone_keep_their_place(make_predictions):
+    p = make_predictions(60, 4, 2, skill=0.5)
+    cards = evaluation_maps(None, p, 4)  # nothing is asked of the bundle before the image is read
+    assert len(cards) == 4
+    assert all("there is no such file" in card.error for card in cards)
+    assert [card.title.partition(":")[0] for card in cards] == ["Right", "Right", "Wrong", "Wrong"]
+    assert "; it is " in cards[-1].title
+    for n in (-1, MAPS_LIMIT + 1):
+        with pytest.raises(MorelliError, match=f"0 to {MAPS_LIMIT} maps, not {n}"):
+            evaluation_maps(None, p, n)
 
 
 @pytest.mark.parametrize("skill", [0.0, 50.0])
