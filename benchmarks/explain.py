@@ -1,8 +1,7 @@
 r"""How well maps of evidence point to the region that a trace lies in.
 
     python benchmarks/explain.py sdnext-gallery.csv --csv benchmarks/explain.csv
-    python benchmarks/explain.py sdnext-gallery.csv --encoder forensic+clip-vit-b16.openai-int8 --pairs 3 \
-        --csv benchmarks/explain-clip.csv
+    python benchmarks/explain.py sdnext-gallery.csv --encoder forensic+clip-vit-b16.openai-int8 --pairs 3
     python benchmarks/explain.py sdnext-gallery.csv --view jpeg:90 --pairs 3 --csv benchmarks/explain-jpeg.csv
 
 Planted traces: photographs that ship with Morelli, of which three classes are made by faint patterns. A new photograph
