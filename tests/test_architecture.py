@@ -17,7 +17,7 @@ LEVELS = (
     ("catalog",),
     ("encoders",),
     ("attributors",),
-    ("trials",),
+    ("trials", "explain"),
     ("studies", "leaderboard", "provenance", "audit", "collect"),
     ("report",),
     ("serve",),

@@ -83,6 +83,25 @@ def test_one_view_is_a_fused_attributor(named):
     assert not hasattr(ours, "gate_") and not hasattr(ours, "pool_")
 
 
+def test_evidence_in_parts_is_heard_by_those_who_judge_the_whole(fitted):
+    X = draw(3, 20)[0]
+    far = X[:1] + 40 * np.random.default_rng(5).normal(size=D)  # of no view
+    first = {word: row for row, word in reversed(list(enumerate(fitted.choose(X))))}
+    assert {"none", "blur:1"} <= set(first)
+    for whole in (X[[first["none"]]], X[[first["blur:1"]]], far):
+        answers = fitted.answer(whole)
+        alone = fitted.evidence_in_parts(whole, whole)
+        parts = fitted.evidence_in_parts(whole, X)
+        assert list(parts) == list(BLOCKS)
+        for name in BLOCKS:
+            np.testing.assert_allclose(alone[name], answers.evidence[name], rtol=1e-9, atol=1e-9)
+            assert parts[name].shape == (len(X), 3)
+            if answers.judged_as[0] != UNFAMILIAR:
+                expert = fitted.experts_[answers.judged_as[0]]
+                np.testing.assert_array_equal(parts[name], expert.answer(X).evidence[name])
+    assert fitted.answer(far).judged_as[0] == UNFAMILIAR
+
+
 # --- the gate -----------------------------------------------------------------------------------------------------
 
 

@@ -225,13 +225,9 @@ class FusedAttributor(FusedSettings):
         judged, fused = self._judge(X)
         calibrator = self.calibration_.calibrator
         undoubted = calibrator.undoubted(fused)
-        weights = np.array(list(self.weights_.values()))
         # The thresholds of the sets were found at the temperature of out-of-fold answers. A lower one makes the sets
         # smaller, and they cover the truth only if the discriminants did become that much better.
         as_learned = self.calibration_.as_learned
-        # A temperature divides every family's word alike, so that evidence stays additive on the scale of the answer.
-        words = 1 / calibrator.temperature * weights[:, None, None] * judged.log_likelihood
-        words -= words.mean(axis=2, keepdims=True)
         unlike = self.open_set_.p_values(self.rejector_.strangeness(judged.sighting))
         outlying = self.outlying_.p_values(judged.outlyingness.mean(axis=0))
         return Answers(
@@ -240,12 +236,16 @@ class FusedAttributor(FusedSettings):
             prediction_set=self.conformal_.predict_set(np.exp(as_learned.transform(fused))),
             # Bonferroni with unequal shares: the smaller of two p-values stays one.
             open_set_p=np.minimum(1, np.minimum(unlike / (1 - OUTLYING_SHARE), outlying / OUTLYING_SHARE)),
-            evidence=dict(zip(self.weights_, words, strict=True)),
+            evidence=self._evidence(judged),
             family_proba={
                 name: softmax(word / self.temperatures_[name], axis=1)
                 for name, word in zip(self.weights_, judged.log_likelihood, strict=True)
             },
         )
+
+    def evidence(self, X: ArrayLike) -> dict[str, Float]:
+        """Return the evidence of every family, each of shape (n, K): the same as in :meth:`answer`, and sooner."""
+        return self._evidence(self._judge(X)[0])
 
     def without(self, answers: Answers, family: str) -> Float:
         """Return the probabilities that remain when one family's evidence is withheld, shape (n, K).
@@ -332,6 +332,13 @@ class FusedAttributor(FusedSettings):
         values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         judged = judge(self.discriminants_, self.named_blocks(values.shape[1]), values)
         return judged, judged.fuse(np.array(list(self.weights_.values())))
+
+    def _evidence(self, judged: Judged) -> dict[str, Float]:
+        # A temperature divides every family's word alike, so that evidence stays additive on the scale of the answer.
+        weights = np.array(list(self.weights_.values()))
+        words = 1 / self.calibration_.calibrator.temperature * weights[:, None, None] * judged.log_likelihood
+        words -= words.mean(axis=2, keepdims=True)
+        return dict(zip(self.weights_, words, strict=True))
 
     def named_blocks(self, n_features: int) -> dict[str, slice]:
         """Return the columns of each family in `n_features`, after checking `blocks`."""

@@ -251,6 +251,31 @@ class ViewTrainedAttributor(FusedSettings):
             judged_as=chosen,
         )
 
+    def evidence_in_parts(self, whole: ArrayLike, parts: ArrayLike) -> dict[str, Float]:
+        """Return the evidence of every family in parts of one image, as those hear it who judge the whole.
+
+        The gate is asked about the whole only: a part is a smaller sample, and would look like another condition.
+
+        Parameters
+        ----------
+        whole : array-like, shape (1, d)
+            Features of the image.
+        parts : array-like, shape (n, d)
+            Features of its parts, measured like an image each.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n, K)
+            As in :class:`~morelli.attributors.answers.Answers`; with `whole` as a part, what :meth:`answer` says of it.
+        """
+        check_is_fitted(self)
+        (judged_as,) = self.choose(whole)
+        if judged_as != UNFAMILIAR:
+            return self.experts_[judged_as].evidence(parts)
+        (shares,) = self.pool_.shares(self.gate_.log_likelihood(np.asarray(whole, dtype=np.float64)))
+        heard = [expert.evidence(parts) for expert in self.experts_.values()]
+        return {name: np.tensordot(shares, np.stack([one[name] for one in heard]), axes=1) for name in self.weights_}
+
     def _pooled(self, X: Float) -> Answers:
         """Judge rows that resemble no view by all experts."""
         shares = self.pool_.shares(self.gate_.log_likelihood(X))

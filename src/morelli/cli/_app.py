@@ -15,6 +15,7 @@ from morelli.cli import (
     demo,
     encoders,
     evaluate,
+    explain,
     fit,
     lists,
     prompts,
@@ -40,6 +41,7 @@ register(app, "demo", demo.demo)
 app.add_typer(catalog.app, name="catalog")
 register(app, "fit", fit.fit, resumes=True)
 register(app, "attribute", attribute.attribute)
+register(app, "explain", explain.explain)
 register(app, "evaluate", evaluate.evaluate, resumes=True)
 register(app, "compare", compare.compare, resumes=True)
 register(app, "robustness", robustness.robustness, resumes=True)

@@ -26,6 +26,7 @@ __all__ = [
     "FoldsOption",
     "ImagesArgument",
     "LabelOption",
+    "MapsOption",
     "NoCacheOption",
     "SplitOption",
     "WorkersOption",
@@ -74,6 +75,17 @@ CacheOption = Annotated[
     ),
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Measure everything anew and keep nothing.")]
+MOST_MAPS = 48
+MapsOption = Annotated[
+    int,
+    typer.Option(
+        "--maps",
+        min=0,
+        max=MOST_MAPS,
+        metavar="N",
+        help=f"Show on the page which regions of N images the evidence lies in, at most {MOST_MAPS}.",
+    ),
+]
 Progress = Callable[[int, int], None]
 
 

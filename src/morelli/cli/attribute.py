@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from morelli.cli._common import BundleArgument, WorkersOption, check_output
+from morelli.cli._common import BundleArgument, MapsOption, WorkersOption, check_output, progress
 from morelli.cli._inputs import expand
 from morelli.cli._verdicts import csv_writer, json_writer, pooled_writer, table_writer
 
 if TYPE_CHECKING:
-    from morelli.attributors import PooledVerdict, Verdict
+    from morelli.attributors import Bundle, PooledVerdict, Verdict
+    from morelli.report import MapCard
 
 __all__ = ["PAGE_LIMIT", "attribute"]
 
@@ -53,6 +54,7 @@ def attribute(
             help=f"Also write a page with thumbnails and evidence, of the first {PAGE_LIMIT} images.",
         ),
     ] = None,
+    maps: MapsOption = 0,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if an image could not be judged.")
     ] = False,
@@ -72,7 +74,7 @@ def attribute(
     Examples:
 
         morelli attribute candidates.morelli suspect.png
-        morelli attribute candidates.morelli campaign/ --html campaign.html
+        morelli attribute candidates.morelli campaign/ --html campaign.html --maps 12
         morelli attribute candidates.morelli account-of-one-user/ --pool --table
         morelli attribute candidates.morelli campaign/ --pool-by-folder --json | tail -n 3
         find . -name "*.webp" | morelli attribute candidates.morelli - --csv > verdicts.csv
@@ -83,6 +85,8 @@ def attribute(
         raise typer.BadParameter("choose one of --pool and --pool-by-folder")
     if as_csv and (pool or pool_by_folder):
         raise typer.BadParameter("pooled verdicts are no rows of the table that --csv writes; use --json or --table")
+    if maps and html is None:
+        raise typer.BadParameter("maps are shown on a page; give --html too", param_hint="--maps")
     if html is not None:
         check_output(html)
 
@@ -110,7 +114,8 @@ def attribute(
 
         part = f", the first {len(kept)} of {total} images" if len(kept) < total else ""
         title = f"Attribution by {loaded.name} {loaded.version}{part}"
-        write_attributions(kept, html, title=title, pooled=[one.to_dict() for one in pooled])
+        drawn = _maps(loaded, kept, maps)
+        write_attributions(kept, html, title=title, pooled=[one.to_dict() for one in pooled], maps=drawn)
         typer.echo(f"Page written to {html}{part}", err=True)
     if total == 0:
         typer.echo("There was no file to judge.", err=True)
@@ -118,6 +123,29 @@ def attribute(
         typer.echo(f"{unreadable} of {total} could not be judged; their rows say why.", err=True)
     if strict and unreadable:
         raise typer.Exit(1)
+
+
+def _maps(bundle: Bundle, verdicts: list[dict[str, Any]], n: int) -> dict[int, MapCard]:
+    """Explain the first `n` images that could be judged."""
+    if not n:
+        return {}
+    from morelli.errors import MorelliError
+    from morelli.explain import explain
+    from morelli.images import read_image
+    from morelli.report import MapCard, map_card
+
+    chosen = [i for i, verdict in enumerate(verdicts) if verdict["decision"] != "unreadable"][:n]
+    result = {}
+    with progress("Explaining answers") as report:
+        for done, i in enumerate(chosen, start=1):
+            uri = verdicts[i]["uri"]
+            try:
+                pixels = read_image(uri).pixels
+                result[i] = map_card(uri, explain(bundle, pixels), pixels)
+            except MorelliError as error:
+                result[i] = MapCard(uri, error=str(error))
+            report(done, len(chosen))
+    return result
 
 
 def _writers(

@@ -11,6 +11,7 @@ from morelli.cli._common import (
     BundleArgument,
     CacheOption,
     ImagesArgument,
+    MapsOption,
     NoCacheOption,
     SplitOption,
     WorkersOption,
@@ -36,6 +37,7 @@ def evaluate(
         typer.Option("--view", metavar="VIEW", help="See the images through a view, such as scale:0.5|jpeg:85."),
     ] = "none",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the bootstrap and the nuisance floor.")] = 0,
+    maps: MapsOption = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print what metrics.json holds instead of a table.")] = False,
     workers: WorkersOption = None,
     cache: CacheOption = None,
@@ -45,13 +47,15 @@ def evaluate(
 
     Images of models that are no candidates of the bundle measure how well unknown models are told. Images and prompts
     that the bundle was fitted to are counted and named in the notes. With --view, the images are judged as they would
-    look after that treatment.
+    look after that treatment. With --maps, the page shows where in the images the evidence lies, for the surest right
+    answers and the surest wrong ones.
 
     Examples:
 
         morelli evaluate candidates.morelli held-out.parquet -o report/
         morelli evaluate candidates.morelli held-out.parquet --view "scale:0.5|jpeg:85" -o halved/
         morelli evaluate candidates.morelli all.parquet --split test -o report/ --json
+        morelli evaluate candidates.morelli held-out.parquet -o report/ --maps 12
     """
     check_output(output, folder=True)
     names = parse_views(view, "--view")
@@ -61,7 +65,7 @@ def evaluate(
     from rich.console import Console
 
     from morelli.attributors import Bundle
-    from morelli.report import class_table, metrics_table, write_evaluation
+    from morelli.report import class_table, evaluation_maps, metrics_table, write_evaluation
     from morelli.trials import evaluate as run
     from morelli.trials import overlap_notes
 
@@ -74,6 +78,10 @@ def evaluate(
         predictions = run(
             loaded, images, view=names[0], cache=open_cache(cache, no_cache), workers=workers, progress=report
         )
+    cards = []
+    if maps:
+        with progress("Explaining answers") as report:
+            cards = evaluation_maps(loaded, predictions, maps, view=names[0], progress=report)
     title = f"{loaded.name} {loaded.version}"
     metrics, notes = write_evaluation(
         predictions,
@@ -84,6 +92,7 @@ def evaluate(
         notes=notes,
         seed=seed,
         target_coverage=loaded.attributor.level,
+        maps=cards,
     )
     if as_json:
         typer.echo((output / "metrics.json").read_text(encoding="utf-8"), nl=False)

@@ -8,16 +8,21 @@ from morelli.report.comparison import comparison_csv, comparison_table, render_c
 from morelli.report.evaluation import write_evaluation
 from morelli.report.evidence import EvidenceBar, evidence_bars, evidence_rows
 from morelli.report.html import render_attributions, render_report, write_attributions, write_report
+from morelli.report.maps import MAPS_LIMIT, MapCard, evaluation_maps, map_card, write_maps
 from morelli.report.study import render_study, study_headline, study_table, write_study
 
 __all__ = [
+    "MAPS_LIMIT",
     "EvidenceBar",
+    "MapCard",
     "class_table",
     "comparison_csv",
     "comparison_table",
+    "evaluation_maps",
     "evidence_bars",
     "evidence_rows",
     "headline",
+    "map_card",
     "metrics_table",
     "render_attributions",
     "render_comparison",
@@ -28,6 +33,7 @@ __all__ = [
     "write_attributions",
     "write_comparison",
     "write_evaluation",
+    "write_maps",
     "write_report",
     "write_study",
 ]

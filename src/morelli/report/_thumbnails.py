@@ -7,11 +7,14 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from morelli.errors import ImageReadError
 
-__all__ = ["SIDE", "Thumbnail", "thumbnail"]
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+__all__ = ["SIDE", "Thumbnail", "embedded", "thumbnail"]
 
 SIDE: Final = 160
 _JPEG_QUALITY: Final = 80
@@ -72,6 +75,11 @@ def thumbnail(uri: str, base: str | os.PathLike[str] | None = None, side: int = 
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     if turn is not None:
         picture = picture.transpose(Image.Transpose(turn))
+    return embedded(picture)
+
+
+def embedded(picture: Picture) -> Thumbnail:
+    """Return a picture of Pillow's as a JPEG inside the page, in its own size."""
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from morelli._files import write_text
 from morelli.errors import NotEnoughDataError
 from morelli.report.html import write_report
+from morelli.report.maps import MapCard
 
 if TYPE_CHECKING:
     from morelli.catalog import Catalog
@@ -28,6 +29,7 @@ def write_evaluation(
     notes: Sequence[str] = (),
     seed: int = 0,
     target_coverage: float | None = None,
+    maps: Sequence[MapCard] = (),
 ) -> tuple[Metrics, list[str]]:
     """Write ``predictions.parquet``, ``metrics.json`` and ``report.html`` into `folder`.
 
@@ -51,6 +53,8 @@ def write_evaluation(
         Of the bootstrap and the nuisance floor.
     target_coverage : float, optional
         What the conformal sets were made for.
+    maps : sequence of MapCard
+        Maps of evidence to show on the page, see :func:`evaluation_maps`.
 
     Returns
     -------
@@ -78,5 +82,5 @@ def write_evaluation(
     predictions.write(folder / "predictions.parquet")
     document = json.dumps({**metrics.to_dict(), "notes": notes}, ensure_ascii=False, indent=2)
     write_text(folder / "metrics.json", document + "\n")
-    write_report(predictions, metrics, folder / "report.html", title=title, subtitle=" ".join(notes))
+    write_report(predictions, metrics, folder / "report.html", title=title, subtitle=" ".join(notes), maps=maps)
     return metrics, notes

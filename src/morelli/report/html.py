@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from morelli.report._page import render
 from morelli.report._text import headline, lineage_order
 from morelli.report._thumbnails import SIDE, Thumbnail, thumbnail
 from morelli.report.evidence import evidence_rows
+from morelli.report.maps import MapCard
 from morelli.trials import DECISIONS, Metrics, Predictions
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ _CANDIDATES_SHOWN = 5
 _UNREADABLE_SHOWN = 50
 _PROBLEM_FAMILIES = 6
 _BUNDLE_KEYS = ("name", "version", "id")
+_NO_MAPS: Mapping[int, MapCard] = MappingProxyType({})
 
 
 def render_report(
@@ -38,6 +41,7 @@ def render_report(
     subtitle: str = "",
     max_errors: int = 24,
     base: str | os.PathLike[str] | None = None,
+    maps: Sequence[MapCard] = (),
 ) -> str:
     """Render the report of one trial.
 
@@ -52,6 +56,8 @@ def render_report(
         Wrong answers shown in the gallery, the surest first; 0 leaves it empty.
     base : path-like or None
         Folder that relative uris start from.
+    maps : sequence of MapCard
+        Maps of evidence to show, see :func:`morelli.report.evaluation_maps`.
 
     Returns
     -------
@@ -92,6 +98,7 @@ def render_report(
         n_mistakes=len(wrong),
         unreadable=_unreadable(predictions),
         unreadable_shown=_UNREADABLE_SHOWN,
+        maps=maps,
     )
 
 
@@ -104,9 +111,12 @@ def write_report(
     subtitle: str = "",
     max_errors: int = 24,
     base: str | os.PathLike[str] | None = None,
+    maps: Sequence[MapCard] = (),
 ) -> Path:
     """Write `render_report` to `path`, wholly or not at all, and return the path."""
-    page = render_report(predictions, metrics, title=title, subtitle=subtitle, max_errors=max_errors, base=base)
+    page = render_report(
+        predictions, metrics, title=title, subtitle=subtitle, max_errors=max_errors, base=base, maps=maps
+    )
     write_text(path, page)
     return Path(path)
 
@@ -117,6 +127,7 @@ def render_attributions(
     *,
     pooled: Sequence[Mapping[str, Any]] = (),
     base: str | os.PathLike[str] | None = None,
+    maps: Mapping[int, MapCard] = _NO_MAPS,
 ) -> str:
     """Render verdicts, one card per image, under those for several images together.
 
@@ -129,6 +140,8 @@ def render_attributions(
         As `PooledVerdict.to_dict` gives them.
     base : path-like or None
         Folder that relative uris start from.
+    maps : mapping of int to MapCard
+        Maps of evidence, by the position of the verdict that they belong to.
 
     Returns
     -------
@@ -144,7 +157,7 @@ def render_attributions(
         "attributions.html",
         title=title,
         sets=[_pooled_card(PooledVerdict.from_dict(values)) for values in pooled],
-        cards=[_card(verdict, base) for verdict in verdicts],
+        cards=[_card(verdict, base) | {"map": maps.get(i)} for i, verdict in enumerate(verdicts)],
         counts=[(decision, count) for decision, count in counts.items() if count],
         total=len(verdicts),
         bundles=bundles,
@@ -158,9 +171,10 @@ def write_attributions(
     title: str,
     pooled: Sequence[Mapping[str, Any]] = (),
     base: str | os.PathLike[str] | None = None,
+    maps: Mapping[int, MapCard] = _NO_MAPS,
 ) -> Path:
     """Write `render_attributions` to `path`, wholly or not at all, and return the path."""
-    write_text(path, render_attributions(verdicts, title, pooled=pooled, base=base))
+    write_text(path, render_attributions(verdicts, title, pooled=pooled, base=base, maps=maps))
     return Path(path)
 
 

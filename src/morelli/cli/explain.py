@@ -1,0 +1,185 @@
+"""``morelli explain``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from morelli._text import printable, split_words
+from morelli.cli._common import BundleArgument, check_output, progress
+from morelli.cli._inputs import expand
+from morelli.cli._text import storable
+from morelli.errors import MorelliError
+
+if TYPE_CHECKING:
+    from morelli.attributors import Bundle
+    from morelli.explain import TraceMap
+
+__all__ = ["explain"]
+
+_PAGE: Final = "index.html"
+
+
+def explain(
+    bundle: BundleArgument,
+    images: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IMAGE|DIR|-",
+            help="Images; folders, with all files below them; - for paths from standard input, one a line.",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR|FILE",
+            help="Folder for the results, or a .png file where there is one image.",
+        ),
+    ],
+    candidate: Annotated[
+        str | None,
+        typer.Option(
+            "--candidate",
+            metavar="NAME",
+            help="Whom to ask about.",
+            show_default="the most probable one, image by image",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="NAME",
+            help="Who else may have made the image.",
+            show_default="the mean of all candidates",
+        ),
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            "--family", metavar="NAME[,NAME]", help="Whose evidence counts.", show_default="all families that can tell"
+        ),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            "--window",
+            min=64,
+            metavar="PIXELS",
+            help="Side of the windows that are judged, a multiple of 32.",
+            show_default="a quarter of the shorter side, at least 256, or 128 on images below 512",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each map as one line of JSON instead of a line for people.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with status 1 if an image could not be explained.")
+    ] = False,
+) -> None:
+    """Show which regions of an image speak for a candidate.
+
+    Windows of native pixels are judged like images, and each says its part of the answer. For every image there is a
+    .png, in which the picture is grey and evidence is colour, and a .json with the numbers; of several images also one
+    page, index.html. docs/explain.md says how to read them, and what they do not prove.
+
+    Examples:
+
+        morelli explain candidates.morelli suspect.png -o suspect-map.png
+        morelli explain candidates.morelli suspect.png --candidate flux-dev --against sdxl -o maps/
+        morelli explain candidates.morelli campaign/ -o maps/ --json > maps.jsonl
+    """
+    single = output.suffix.lower() == ".png"
+    check_output(output, folder=not single)
+
+    from morelli._files import write_text
+    from morelli.attributors import Bundle
+    from morelli.attributors.verdict import json_line
+    from morelli.errors import ImageReadError
+    from morelli.explain import check_request, count_votes, write_overlay
+    from morelli.images import read_image
+    from morelli.report import MAPS_LIMIT, MapCard, map_card, write_maps
+
+    loaded = Bundle.load(bundle)
+    families = None if family is None else split_words(family)
+    check_request(tuple(loaded.attributor.weights_), loaded.classes, candidate, against, families)
+    paths = list(expand(images))
+    if single and len(paths) != 1:
+        raise MorelliError(f"{output} is one file, and there are {len(paths)} images; name a folder.")
+    targets = [output] if single else list(_targets(output, paths))
+    _refuse_sources(targets, paths)
+    cards: list[MapCard] = []
+    failed = 0
+    for path, target in zip(paths, targets, strict=True):
+        try:
+            pixels = read_image(path).pixels
+            with progress(printable(Path(path).name)) as report:
+                shown = count_votes(loaded, pixels, window=window, progress=report).map(candidate, against, families)
+        except MorelliError as error:
+            failed += 1
+            text = str(error) if isinstance(error, ImageReadError) else f"{path}: {error}"
+            record, sentence, card = (
+                _record(loaded, path, None, text),
+                f"not explained: {text}",
+                MapCard(path, error=text),
+            )
+        else:
+            record, sentence = _record(loaded, path, shown, None), f"{_sentence(shown)}  <- {path}, written to {target}"
+            card = map_card(path, shown, pixels)
+            write_overlay(target, shown, pixels)
+            write_text(target.with_suffix(".json"), json_line(record) + "\n")
+        sys.stdout.write((json_line(record) if as_json else printable(storable(sentence))) + "\n")
+        sys.stdout.flush()
+        cards = [*cards, card][:MAPS_LIMIT]
+    if not paths:
+        typer.echo("There was no file to explain.", err=True)
+    if not single and len(paths) > 1:
+        title = f"Evidence as {loaded.name} {loaded.version} sees it"
+        written = write_maps(cards, output / _PAGE, title=title, total=len(paths))
+        typer.echo(f"Page written to {written}", err=True)
+    if failed:
+        typer.echo(f"{failed} of {len(paths)} could not be explained; their lines say why.", err=True)
+    if failed and (strict or failed == len(paths)):
+        raise typer.Exit(1)
+
+
+def _targets(folder: Path, paths: list[str]) -> Iterator[Path]:
+    """Yield a place for each picture: named like the image, and with a number where several have one name."""
+    taken: set[str] = {Path(_PAGE).stem}
+    for path in paths:
+        stem = name = Path(path).stem or "image"
+        number = 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{stem}-{number}"
+        taken.add(name.casefold())
+        yield folder / f"{name}.png"
+
+
+def _refuse_sources(targets: list[Path], paths: list[str]) -> None:
+    """Refuse to write over an image that is to be explained, before any is."""
+    sources = {os.path.realpath(path) for path in paths if "\0" not in path}  # no file has such a name
+    for target in targets:
+        if "\0" not in str(target) and os.path.realpath(target) in sources:
+            raise MorelliError(f"{target} is one of the images, which are not overwritten; choose another place.")
+
+
+def _record(bundle: Bundle, path: str, shown: TraceMap | None, error: str | None) -> dict[str, Any]:
+    facts = {"name": bundle.name, "version": bundle.version, "id": bundle.id}
+    return {"uri": path, "bundle": facts, "error": error, "map": None if shown is None else shown.to_dict()}
+
+
+def _sentence(shown: TraceMap) -> str:
+    """Say in one line whom the image speaks for, and where most."""
+    (row, column), value = shown.strongest
+    left, top, right, bottom = (round(edge) for edge in shown.grid.cell(row, column))
+    most = f"most at x {left} to {right}, y {top} to {bottom} ({value:+.1f})"
+    where = most if shown.n_windows > 1 else "in one window"
+    return f"{shown.candidate} against {shown.against or 'the mean'}: {shown.whole:+.1f} nats, {where}"
