@@ -17,8 +17,9 @@ SURE = {"mask_decoder.iou_prediction_head.proj_out.bias": (slice(None), 2.0)}
 """Masks of random networks are none that a network is sure of."""
 
 WORDS = [
-    "animals", "vehicles", "art", "works", "of", "landscapes", "food", "and", "drinks", "clothing", "interior", "spaces",
-    "household", "items", "buildings", "people", "a", "photo", "picture", "an", "image", "the", "in", "with", "without",
+    "animals", "vehicles", "art", "works", "of", "landscapes", "food", "and", "drinks", "clothing", "interior",
+    "spaces", "household", "items", "buildings", "people", "a", "photo", "picture", "an", "image", "the", "in", "with",
+    "without",
 ]  # fmt: skip
 
 
@@ -69,7 +70,8 @@ def sam(folder: Path) -> Path:
         },
         prompt_encoder_config={"hidden_size": 16, "image_size": 64, "patch_size": 8, "mask_input_channels": 4},
         mask_decoder_config={
-            "hidden_size": 16, "mlp_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
+            "hidden_size": 16, "mlp_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "iou_head_hidden_dim": 16,
         },
     )  # fmt: skip
     preprocessor = {"size": {"longest_edge": 64}, "pad_size": {"height": 64, "width": 64}, "resample": 2, **IMAGENET}
@@ -92,7 +94,8 @@ def sam2(folder: Path) -> Path:
         },
         prompt_encoder_config={"hidden_size": 32, "image_size": 64, "patch_size": 16, "mask_input_channels": 4},
         mask_decoder_config={
-            "hidden_size": 32, "mlp_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
+            "hidden_size": 32, "mlp_dim": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "iou_head_hidden_dim": 16,
         },
     )  # fmt: skip
     preprocessor = {"size": {"height": 64, "width": 64}, "resample": 2, **IMAGENET}

@@ -75,4 +75,5 @@ class Autoencoder(Loaded):
                 "for half precision (MORELLI_DEVICE=cpu runs it in full)."
             )
         levels = (result + np.float32(1)) * np.float32(127.5) + np.float32(0.5)
-        return np.clip(np.floor(levels), 0, 255).astype(np.uint8).transpose(1, 2, 0)[:height, :width]
+        whole = np.clip(np.floor(levels), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+        return np.ascontiguousarray(whole[:height, :width])

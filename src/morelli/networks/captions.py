@@ -90,8 +90,8 @@ class Painter(Loaded):
         torch, diffusers, _ = require_libraries(f"The network {place.name}", "torch", "diffusers", "transformers")
         index = read_json(place.folder / "model_index.json")
         with quiet():
-            kind = getattr(diffusers, str(index.get("_class_name")), None)
-        if not (isinstance(kind, type) and issubclass(kind, diffusers.DiffusionPipeline)):
+            kind: Any = getattr(diffusers, str(index.get("_class_name")), object)
+        if diffusers.DiffusionPipeline not in getattr(kind, "__mro__", ()):
             raise NetworkError(
                 f"{place.folder}: diffusers has no pipeline {index.get('_class_name')!r}; no other code is run."
             )
@@ -143,7 +143,8 @@ class Painter(Loaded):
         image = np.asarray(result.images[0], dtype=np.float32)
         if image.ndim != 3 or image.shape[2] != 3 or not np.isfinite(image).all():
             raise MorelliError(f"{self.name}: the pipeline gives no image of three channels.")
-        return np.clip(np.floor(image * np.float32(255) + np.float32(0.5)), 0, 255).astype(np.uint8)
+        levels = np.floor(image * np.float32(255) + np.float32(0.5))
+        return np.asarray(np.clip(levels, 0, 255), dtype=np.uint8)
 
 
 def _networks_of(index: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def told(what: object, kind: type[MorelliError] = MorelliError) -> Iterator[None
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep from the terminal what libraries say while they load: bars, what is left out on purpose, what will change."""
+    """Keep from the terminal what libraries say while they load: bars, and news of what is meant to be so."""
     with ExitStack() as stack:
         for name in ("transformers", "diffusers"):
             if name in sys.modules:

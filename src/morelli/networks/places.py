@@ -1,4 +1,4 @@
-"""From the name, the path or the hub's id of a network to the folder that holds it, on this machine and nowhere else."""
+"""From the name, the path or the hub's id of a network to the folder that holds it, on this machine only."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from pathlib import Path
 from morelli._files import write_text
 from morelli.errors import NetworkError
 from morelli.networks.specs import TASKS, NetworkSpec, get_network, is_known, list_networks
-from morelli.networks.weights import read_json, sha256_of, weights_folder
+from morelli.networks.weights import LOCK, read_json, sha256_of, weights_folder
 
-__all__ = ["LOCK", "MODEL", "Place", "add_name", "find_network", "names_given", "network_folder", "place_of"]
-
-LOCK = "lock.json"
-"""Written last into a network's folder: the source, the commit, and the sum of every file."""
+__all__ = ["MODEL", "Place", "add_name", "find_network", "holds", "names_given", "network_folder", "place_of"]
 
 MODEL = re.compile(r"[^\s,|+]+")
 """What can name a network in a view: no blanks, and none of the signs that lists and chains are made of."""

@@ -48,8 +48,8 @@ class MaskFile:
         """Return float32 (1, 3, height, width): stretched (bilinear, antialiased), and normalised."""
         height, width = self.size
         image = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
-        values = np.asarray(image, dtype=np.float32)
-        values = (values - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        mean, std = (np.array(of, dtype=np.float32) for of in (self.mean, self.std))
+        values = (np.asarray(image, dtype=np.float32) - mean) / std
         return np.ascontiguousarray(values.transpose(2, 0, 1)[None])
 
 

@@ -117,4 +117,4 @@ def _keep(some: Sequence[tuple[int, LoadedImage]], view: View, store: ViewStore)
 
 
 def _area(pixels: NDArray[np.uint8]) -> int:
-    return pixels.shape[0] * pixels.shape[1]
+    return int(pixels.shape[0] * pixels.shape[1])

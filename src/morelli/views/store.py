@@ -1,7 +1,8 @@
 """The view store: pixels of costly views in a folder, without loss, for all who want to see the same images so.
 
 One depth map or AVIF costs more than to read it back. What a view makes of an image is kept under the hash of the file,
-the canonical name of the view and what else its pixels depend on (versions, weights of networks), so nothing in the store ever becomes wrong.
+the canonical name of the view and what else its pixels depend on (versions, weights of networks), so nothing in the
+store ever becomes wrong.
 All of it can be made again: delete the folder, or any file in it, whenever the space is needed.
 """
 
