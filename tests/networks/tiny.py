@@ -13,7 +13,15 @@ from morelli.networks.loading import quiet
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 HALF = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-SURE = {"mask_decoder.iou_prediction_head.proj_out.bias": (slice(None), 2.0)}
+EVEN = {"decode_head.classifier.bias": (slice(None), 0.0)}
+"""Or one class would win everywhere."""
+
+EVEN_SEGFORMER = {
+    f"decode_head.{name}.bias": (slice(None), 0.0)
+    for name in ("classifier", "batch_norm", *(f"linear_projections.{i}.proj" for i in range(4)))
+}
+
+SURE = {"mask_decoder.iou_prediction_head.proj_out.bias": (slice(None), 9.0)}
 """Masks of random networks are none that a network is sure of."""
 
 WORDS = [
@@ -110,7 +118,7 @@ def segformer(folder: Path) -> Path:
         num_labels=20,
     )  # fmt: skip
     preprocessor = {"size": {"height": 64, "width": 64}, "resample": 2, "do_reduce_labels": True, **IMAGENET}
-    return save(SegformerForSemanticSegmentation(config), folder, preprocessor)
+    return save(SegformerForSemanticSegmentation(config), folder, preprocessor, EVEN_SEGFORMER)
 
 
 def upernet(folder: Path) -> Path:
@@ -124,7 +132,7 @@ def upernet(folder: Path) -> Path:
         pool_scales=[1, 2],
     )  # fmt: skip
     preprocessor = {"size": {"height": 64, "width": 64}, "resample": 2, **IMAGENET}
-    return save(UperNetForSemanticSegmentation(config), folder, preprocessor)
+    return save(UperNetForSemanticSegmentation(config), folder, preprocessor, EVEN)
 
 
 def vae(folder: Path, **more: Any) -> Path:
@@ -132,7 +140,7 @@ def vae(folder: Path, **more: Any) -> Path:
 
     model = AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4,
-        block_out_channels=[8, 8, 8, 8], norm_num_groups=4, latent_channels=4, **more,
+        block_out_channels=[8, 8, 8, 8], norm_num_groups=4, latent_channels=4, **{"force_upcast": False, **more},
     )  # fmt: skip
     return save(model, folder, None)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from morelli.errors import NetworkError
+from morelli.errors import MorelliError, NetworkError
 from morelli.networks.weights import read_json
 
 __all__ = ["Inputs", "back_to", "read_inputs"]
@@ -82,7 +82,7 @@ class Inputs:
         """Return float32 (3, height, width): resized with all source pixels taken in, and normalised."""
         height, width = self.size_for(*pixels.shape[:2])
         if max(height, width) > _MAX_SIDE:
-            raise NetworkError(f"A network would be given {width} x {height} pixels, more than {_MAX_SIDE} a side.")
+            raise MorelliError(f"A network would be given {width} x {height} pixels, more than {_MAX_SIDE} a side.")
         image = Image.fromarray(pixels).resize((width, height), Image.Resampling(self.resample))
         values = np.asarray(image, dtype=np.float32).transpose(2, 0, 1)
         mean, std = (np.array(of, dtype=np.float32)[:, None, None] for of in (self.mean, self.std))

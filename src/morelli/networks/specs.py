@@ -70,6 +70,7 @@ _SPECS = (
         summary="Depth Anything V2, small: relative depth of a single image.",
         licence="Apache-2.0",
         repository="depth-anything/Depth-Anything-V2-Small-hf",
+        revision="5426e4f0f36572d16453bbda7a8389317b1bef99",
     ),
     NetworkSpec(
         name="depth-anything-v2-large",
@@ -84,6 +85,7 @@ _SPECS = (
         summary="Segment Anything, ViT-B.",
         licence="Apache-2.0",
         repository="facebook/sam-vit-base",
+        revision="70c1a07f894ebb5b307fd9eaaee97b9dfc16068f",
     ),
     NetworkSpec(
         name="sam2.1-hiera-tiny",
@@ -91,15 +93,18 @@ _SPECS = (
         summary="Segment Anything 2.1, Hiera tiny.",
         licence="Apache-2.0",
         repository="facebook/sam2.1-hiera-tiny",
+        revision="de431c4043854a71d8101e17995dfe596bf101a5",
     ),
     NetworkSpec(
         name="ormbg",
         task="salient",
-        summary="Open RMBG, an IS-Net: mask of what stands out, as ONNX.",
+        summary="Open RMBG, an IS-Net as ONNX: mask of what stands out, made for pictures of people.",
         licence="Apache-2.0",
-        repository="onnx-community/ormbg-ONNX",
-        files=("onnx/model.onnx",),
-        extra={"mask.json": {"file": "onnx/model.onnx", "size": [1024, 1024], "mean": [128] * 3, "std": [256] * 3}},
+        repository="schirrmacher/ormbg",
+        files=("ormbg.onnx",),
+        revision="6253b318240ef7a8670017b88d242f9f87f5abeb",
+        # Not IS-Net's usual levels less 128: this one was trained on levels from 0 to 1.
+        extra={"mask.json": {"file": "ormbg.onnx", "size": [1024, 1024], "mean": [0] * 3, "std": [255] * 3}},
     ),
     NetworkSpec(
         name="segformer-b0-ade",
@@ -122,6 +127,7 @@ _SPECS = (
         licence="MIT",
         repository="stabilityai/sd-vae-ft-mse",
         files=("config.json", "diffusion_pytorch_model.safetensors"),
+        revision="31f26fdeee1355a5c34592e401dd41e45d25a493",
     ),
     NetworkSpec(
         name="blip-base",
@@ -138,6 +144,7 @@ _SPECS = (
         summary="SD-Turbo: an image in one step.",
         licence="Stability AI Community License",
         repository="stabilityai/sd-turbo",
+        revision="b261bac6fd2cf515557d5d0707481eafa0485ec2",
         files=(
             "model_index.json",
             "scheduler/*.json",

@@ -17,7 +17,7 @@ from morelli.views import (  # noqa: F401
     tone,
 )
 from morelli.views.info import Parameter, ViewInfo
-from morelli.views.materialise import materialise
+from morelli.views.materialising import materialise
 from morelli.views.registry import View, list_views, parse_view, register_view, severity_views
 from morelli.views.store import ViewStore
 

@@ -18,7 +18,10 @@ from morelli.views.registry import register_view
 
 __all__: list[str] = []
 
-_ALLOWED = "a name of morelli networks list, a folder, or OWNER/NAME in the hub's cache; no blanks, commas, + or |"
+_ALLOWED = (
+    "a name of morelli networks list, a folder, or OWNER/NAME in the hub's cache, without blanks, commas, + or | "
+    "(morelli networks name gives one to any folder)"
+)
 _POINTS = Parameter(
     "points", "points on each side of a grid that masks are asked for at", 1, 64, whole=True, default=32
 )
