@@ -8,6 +8,7 @@ all images have been looked at.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ def look(
     judge: Judge,
     *,
     column: str = "domain",
-    journal: Path | None = None,
+    journal: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Presence:
     """Ask a judge about every different image of a catalog.
@@ -151,7 +152,9 @@ def look(
     place = {name: i for i, name in enumerate(domains)}
     paths = catalog.paths
     errors: dict[str, str] = {}
-    with AnswerJournal(journal, {"judge": judge.key, "domains": list(domains)}) as kept:
+    with AnswerJournal(
+        None if journal is None else Path(journal), {"judge": judge.key, "domains": list(domains)}
+    ) as kept:
         todo = [image_id for image_id in rows if image_id not in kept.answers]
         done = len(rows) - len(todo)
         for begin in range(0, len(todo), _BATCH):
@@ -234,7 +237,9 @@ def separation(presence: Presence) -> Matrix:
     return np.array(found)
 
 
-def write_presence(presence: Presence, thresholds: Sequence[float] | Matrix, path: Path, *, scores: bool) -> None:
+def write_presence(
+    presence: Presence, thresholds: Sequence[float] | Matrix, path: str | os.PathLike[str], *, scores: bool
+) -> None:
     """Write a table that ``--join`` takes: ``image_id``, ``shows`` and, if wanted, the score of each domain.
 
     Images that are not known in some domain are left out.

@@ -19,12 +19,9 @@ from morelli.views.registry import register_view
 __all__: list[str] = []
 
 _ALLOWED = (
-    "a name of morelli networks list, a folder, or OWNER/NAME in the hub's cache, without blanks, commas, + or | "
-    "(morelli networks name gives one to any folder)"
+    "a name of morelli networks list, a folder or OWNER/NAME, without blanks, commas, + or | (morelli networks name)"
 )
-_POINTS = Parameter(
-    "points", "points on each side of a grid that masks are asked for at", 1, 64, whole=True, default=32
-)
+_POINTS = Parameter("points", "on each side of the grid that masks are asked for at", 1, 64, whole=True, default=32)
 _PAIR = re.compile(rf"{MODEL.pattern}\+{MODEL.pattern}")
 
 
