@@ -18,9 +18,7 @@ from morelli.views.registry import register_view
 
 __all__: list[str] = []
 
-_ALLOWED = (
-    "a name of morelli networks list, a folder or OWNER/NAME, without blanks, commas, + or | (morelli networks name)"
-)
+_ALLOWED = "the name or folder of a network, without blanks, commas, + or | (see morelli networks name)"
 _POINTS = Parameter("points", "on each side of the grid that masks are asked for at", 1, 64, whole=True, default=32)
 _PAIR = re.compile(rf"{MODEL.pattern}\+{MODEL.pattern}")
 
@@ -193,7 +191,7 @@ def _recaption_recipe(models: str, steps: int, guidance: float) -> str:
         "the one that writes and the one that paints",
         default="blip-base+sd-turbo",
         pattern=_PAIR,
-        allowed="two networks with + between them, each " + _ALLOWED,
+        allowed="two networks with + between them, named without blanks, commas, + or |",
     ),
     Parameter("steps", "of the sampler", 1, 200, whole=True, default=1),
     Parameter("guidance", "weight of the text; 0 for networks made to do without", 0, 30, default=0.0),
