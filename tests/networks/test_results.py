@@ -35,6 +35,16 @@ def test_depth_is_the_networks_own(saved):
     assert expected.std() > 0
 
 
+def test_other_transformers_give_depth_too(tmp_path):
+    torch = pytest.importorskip("torch", reason="needs the deep extra")
+    network = DepthNetwork(Place("dpt", tiny.dpt(tmp_path / "dpt")))
+    pixels = picture(64, 64)
+    with torch.inference_mode():
+        expected = network.model(torch.from_numpy(network.inputs.prepare(pixels)[None])).predicted_depth[0].numpy()
+    np.testing.assert_array_equal(network.nearness([pixels])[0], expected)
+    assert expected.std() > 0
+
+
 def test_networks_for_metres_give_distances_and_not_nearness(saved, tmp_path):
     metric = tiny.depth(tmp_path / "depth", depth_estimation_type="metric", max_depth=20)
     network = DepthNetwork(Place("metric", metric))
@@ -128,7 +138,7 @@ def test_painting_depends_on_the_text_and_the_seed_alone(saved):
     painter = opened("painter", Painter, saved)
 
     def paint(text="a photo of animals", seed=3):
-        return painter.paint(text, seed, steps=2, guidance=0.0)
+        return painter.paint([text], [seed], steps=2, guidance=0.0)[0]
 
     first = paint()
     assert first.shape == (16, 16, 3) and first.dtype == np.uint8 and first.std() > 0
@@ -137,12 +147,23 @@ def test_painting_depends_on_the_text_and_the_seed_alone(saved):
     assert np.any(paint("people") != first)
 
 
+@pytest.mark.parametrize("guidance", [0.0, 3.0])
+def test_painting_in_company(saved, monkeypatch, guidance):
+    painter = opened("painter", Painter, saved)
+    texts, seeds = ["a photo", "people", "animals"], [1, 2, 1]
+    alone = painter.paint(texts, seeds, steps=1, guidance=guidance)
+    monkeypatch.setattr(Painter, "batch", 2)
+    for a, b in zip(alone, painter.paint(texts, seeds, steps=1, guidance=guidance), strict=True):
+        assert np.abs(a.astype(int) - b).max() <= 1
+    assert painter.paint([], [], steps=1, guidance=guidance) == []
+
+
 def test_what_the_filter_of_a_pipeline_keeps_back_is_an_error(saved, monkeypatch):
     painter = opened("painter", Painter, saved)
     kept_back = type("Result", (), {"images": np.zeros((1, 8, 8, 3)), "nsfw_content_detected": [True]})
     painter.model = lambda **_: kept_back
     with pytest.raises(MorelliError, match="the filter of the pipeline keeps back"):
-        painter.paint("a photo", 1, steps=1, guidance=0.0)
+        painter.paint(["a photo"], [1], steps=1, guidance=0.0)
 
 
 @pytest.mark.parametrize("kind", ["clip", "siglip"])
@@ -206,7 +227,7 @@ def test_half_precision_writes_and_paints(saved, monkeypatch):
     for module in ("transformer", "captions"):
         monkeypatch.setattr(f"morelli.networks.{module}.device_of", lambda: ("cpu", "float16"))
     assert opened("blip", CaptionNetwork, saved).captions([picture()])[0].startswith("animals")
-    assert opened("painter", Painter, saved).paint("a photo", 1, steps=1, guidance=0.0).shape == (16, 16, 3)
+    assert opened("painter", Painter, saved).paint(["a photo"], [1], steps=1, guidance=0.0)[0].shape == (16, 16, 3)
 
 
 def test_on_cuda(saved):

@@ -68,6 +68,18 @@ def depth(folder: Path, **more: Any) -> Path:
     return save(DepthAnythingForDepthEstimation(config), folder, preprocessor)
 
 
+def dpt(folder: Path) -> Path:
+    from transformers import DPTConfig, DPTForDepthEstimation
+
+    config = DPTConfig(
+        hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32, image_size=64, patch_size=16,
+        backbone_out_indices=[0, 1, 2, 3], neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8, is_hybrid=False,
+        use_auxiliary_head=False,
+    )  # fmt: skip
+    preprocessor = {"size": {"height": 64, "width": 64}, "keep_aspect_ratio": False, "resample": 3, **HALF}
+    return save(DPTForDepthEstimation(config), folder, preprocessor)
+
+
 def sam(folder: Path) -> Path:
     from transformers import SamConfig, SamModel
 

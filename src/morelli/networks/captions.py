@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -100,7 +100,7 @@ class Painter(Loaded):
             name: load_model(part, place.folder / name, dtype=dtype, device=device)
             for name, part in _networks_of(index, place.folder).items()
         }
-        with told(place.folder, NetworkError), quiet():
+        with told(place.folder, NetworkError, "cannot be loaded"), quiet():
             pipeline = kind.from_pretrained(
                 place.folder,
                 local_files_only=True,
@@ -113,14 +113,14 @@ class Painter(Loaded):
         super().__init__(pipeline.to(device), device, dtype)
         self.name = place.name
 
-    def paint(self, text: str, seed: int, *, steps: int, guidance: float) -> Pixels:
-        """Return an image for a text, uint8 (height, width, 3).
+    def paint(self, texts: Sequence[str], seeds: Sequence[int], *, steps: int, guidance: float) -> list[Pixels]:
+        """Return an image for each text, uint8 (height, width, 3).
 
         Parameters
         ----------
-        text : str
-        seed : int
-            From 0 to 2**63 - 1.
+        texts : sequence of str
+        seeds : sequence of int
+            One for each text, from 0 to 2**63 - 1: an image does not depend on its company.
         steps : int
             Of the sampler.
         guidance : float
@@ -129,18 +129,26 @@ class Painter(Loaded):
         Raises
         ------
         MorelliError
-            The network fails, or its own filter keeps the image back.
+            The network fails, or its own filter keeps an image back.
         """
         import torch
 
-        random = torch.Generator("cpu").manual_seed(seed)
-        with told(self.name):
-            result = self.model(
-                prompt=text, num_inference_steps=steps, guidance_scale=guidance, generator=random, output_type="np"
-            )
-        if any(getattr(result, "nsfw_content_detected", None) or []):
-            raise MorelliError(f'{self.name}: the filter of the pipeline keeps back what it made of "{text}".')
-        image = np.asarray(result.images[0], dtype=np.float32)
+        made: list[Pixels] = []
+        for begin in range(0, len(texts), self.batch):
+            some = list(texts[begin : begin + self.batch])
+            random = [torch.Generator("cpu").manual_seed(seed) for seed in seeds[begin : begin + self.batch]]
+            with told(self.name):
+                result = self.model(
+                    prompt=some, num_inference_steps=steps, guidance_scale=guidance, generator=random, output_type="np"
+                )
+            flags = getattr(result, "nsfw_content_detected", None) or [False] * len(some)
+            for text, flagged, image in zip(some, flags, result.images, strict=True):
+                if flagged:
+                    raise MorelliError(f'{self.name}: the filter of the pipeline keeps back what it made of "{text}".')
+                made.append(self._levels(np.asarray(image, dtype=np.float32)))
+        return made
+
+    def _levels(self, image: NDArray[np.float32]) -> Pixels:
         if image.ndim != 3 or image.shape[2] != 3 or not np.isfinite(image).all():
             raise MorelliError(f"{self.name}: the pipeline gives no image of three channels.")
         levels = np.floor(image * np.float32(255) + np.float32(0.5))

@@ -111,7 +111,7 @@ def load_model(kind: Any, folder: Path, *, dtype: str, device: str, **more: Any)
 
     ours = kind.__module__.startswith("transformers.")
     strict = {**_STRICT, "trust_remote_code": False} if ours else _STRICT
-    with told(folder, NetworkError), quiet():
+    with told(folder, NetworkError, "cannot be loaded"), quiet():
         model, state = kind.from_pretrained(
             folder,
             **strict,
@@ -126,7 +126,7 @@ def load_model(kind: Any, folder: Path, *, dtype: str, device: str, **more: Any)
 
 
 @contextmanager
-def told(what: object, kind: type[MorelliError] = MorelliError) -> Iterator[None]:
+def told(what: object, kind: type[MorelliError] = MorelliError, doing: str = "fails on this image") -> Iterator[None]:
     """Turn what torch, transformers, diffusers and safetensors raise, which has nothing in common, into our errors.
 
     Parameters
@@ -135,6 +135,8 @@ def told(what: object, kind: type[MorelliError] = MorelliError) -> Iterator[None
         The network, or its folder.
     kind : type
         `NetworkError` where the network is at fault, and not an image.
+    doing : str
+        What it does, for the sentence.
     """
     try:
         yield
@@ -142,7 +144,6 @@ def told(what: object, kind: type[MorelliError] = MorelliError) -> Iterator[None
         raise
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:300]
-        doing = "cannot be loaded" if kind is NetworkError else "fails on this image"
         raise kind(f"{what}: the network {doing}. {reason}") from error
 
 

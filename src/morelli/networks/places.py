@@ -112,7 +112,7 @@ def find_network(text: str, task: str) -> Place:
     folder = Path(text).expanduser()
     if folder.is_dir():
         return _checked(text, folder)
-    if folder.is_absolute() or text[:1] in ("~", ".") or os.sep in text.replace("/", "", 1):
+    if folder.is_absolute() or text[:1] in ("~", ".") or text.count("/") > 1 or "\\" in text:
         raise NetworkError(f"There is no folder {text}, and so no network in it.")
     if _HUB.fullmatch(text):
         snapshot = _snapshot(text, None)

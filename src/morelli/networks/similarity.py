@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from morelli.errors import NetworkError
 from morelli.networks.inputs import read_inputs
 from morelli.networks.loading import told
 from morelli.networks.places import Place
@@ -53,15 +54,15 @@ class SimilarityNetwork(Transformer):
 
         Raises
         ------
-        MorelliError
-            The network fails.
+        NetworkError
+            The network cannot read them.
         """
         import torch
 
         config = self.model.config.text_config
         # SigLIP was trained on texts that were filled up to their greatest length, without a mask.
         whole = {"padding": "max_length"} if self.kind == "siglip" else {"padding": True}
-        with told(self.name), torch.inference_mode():
+        with told(self.name, NetworkError, "cannot read these texts"), torch.inference_mode():
             tokens = self._tokenizer(
                 texts, max_length=config.max_position_embeddings, truncation=True, return_tensors="pt", **whole
             )

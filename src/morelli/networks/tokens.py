@@ -24,5 +24,5 @@ def read_tokenizer(folder: Path) -> Any:
     (transformers,) = require_libraries("A tokenizer", "transformers")
     if not (folder / "tokenizer.json").is_file():
         raise NetworkError(f"{folder} lacks tokenizer.json, without which the network cannot read or write.")
-    with told(folder, NetworkError):
+    with told(folder, NetworkError, "cannot be loaded"):
         return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

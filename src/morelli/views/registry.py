@@ -110,7 +110,7 @@ class View:
     seeded : bool
         Whether the result depends on the seed.
     costly : bool
-        Whether one of its steps is worth keeping in a `ViewStore`.
+        Whether one of its steps is worth keeping in a `ViewStore`, as all are that are made in batches.
     batched : bool
         Whether one of its steps makes many images at once, as networks do: see `morelli.views.materialise`.
     """
@@ -122,8 +122,8 @@ class View:
         self.name = "|".join(step.name for step in steps) or IDENTITY
         self.condition = "|".join(step.condition for step in steps) or IDENTITY
         self.seeded = any(step.info.seeded for step in steps)
-        self.costly = any(step.info.costly for step in steps)
         self.batched = any(step.info.batch is not None for step in steps)
+        self.costly = self.batched or any(step.info.costly for step in steps)
         self._key: str | None = None
 
     @property

@@ -171,11 +171,8 @@ def _recaptions(
 
     writer, painter = models.split("+")
     texts = open_network(writer, "caption", CaptionNetwork).captions(images)
-    network = open_network(painter, "painter", Painter)
-    return [
-        network.paint(text, int(rng.integers(1 << 63)), steps=steps, guidance=guidance)
-        for text, rng in zip(texts, rngs, strict=True)
-    ]
+    seeds = [int(rng.integers(1 << 63)) for rng in rngs]
+    return open_network(painter, "painter", Painter).paint(texts, seeds, steps=steps, guidance=guidance)
 
 
 def _recaption_recipe(models: str, steps: int, guidance: float) -> str:
