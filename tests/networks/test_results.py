@@ -17,6 +17,9 @@ from morelli.networks.similarity import SimilarityNetwork
 from . import tiny
 from .conftest import picture
 
+for library in ("torch", "transformers", "diffusers"):
+    pytest.importorskip(library, reason="needs the deep extra")
+
 IMAGES = [picture(), picture(50, 112, 1), picture(80, 112, 2), picture(33, 41, 3)]
 
 
@@ -36,7 +39,8 @@ def test_depth_is_the_networks_own(saved):
 
 
 def test_other_transformers_give_depth_too(tmp_path):
-    torch = pytest.importorskip("torch", reason="needs the deep extra")
+    import torch
+
     network = DepthNetwork(Place("dpt", tiny.dpt(tmp_path / "dpt")))
     pixels = picture(64, 64)
     with torch.inference_mode():

@@ -51,7 +51,7 @@ class Place:
 
         Raises
         ------
-        NetworkError
+        MorelliError
             A file cannot be read, or the folder holds far more than a network.
         """
         files = sorted(path for path in self.folder.rglob("*") if self._counts(path))
