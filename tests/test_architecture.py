@@ -13,6 +13,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 LEVELS = (
     ("images",),
+    ("networks",),
     ("views",),
     ("catalog",),
     ("encoders",),

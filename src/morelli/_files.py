@@ -1,14 +1,26 @@
-"""Writing files so that an interrupted program never leaves half of one."""
+"""Where the program keeps what it can make again, and writing files so that an interrupt never leaves half of one."""
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_path", "write_text"]
+__all__ = ["atomic_path", "cache_folder", "write_text"]
+
+
+def cache_folder() -> Path:
+    """Return where caches are kept: the folder $MORELLI_CACHE, or where the platform keeps them."""
+    if own := os.environ.get("MORELLI_CACHE"):
+        return Path(own).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "morelli" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "morelli"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "morelli"
 
 
 @contextmanager

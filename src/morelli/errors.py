@@ -13,6 +13,7 @@ __all__ = [
     "ImageReadError",
     "MissingExtraError",
     "MorelliError",
+    "NetworkError",
     "NotEnoughDataError",
     "ViewError",
 ]
@@ -57,6 +58,10 @@ class CatalogError(MorelliError):
 
 class NotEnoughDataError(MorelliError, ValueError):
     """There are too few classes, images or prompts for what was asked (a ValueError, as estimators' users expect)."""
+
+
+class NetworkError(MorelliError):
+    """A network's weights are not here, or are damaged or unfit: no image can be put through it."""
 
 
 class BundleError(MorelliError):

@@ -10,7 +10,7 @@ def test_families(cli):
 
 
 def test_views(cli, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.setenv("COLUMNS", "500")
     rows = {line.split()[0]: line for line in cli("views").stdout.splitlines() if line.strip()}
     for view in list_views():
         row = rows[view.signature]

@@ -50,7 +50,7 @@ def test_cheap_views_are_not_kept_and_chains_with_a_costly_step_are(store, image
 
 def test_every_costly_view_is_kept_without_loss(store, picture):
     for number, info in enumerate(list_views()):
-        if info.costly:
+        if info.costly and info.recipe is None:
             view = parse_view(info.example)
             pixels = view(picture, number)
             store.put("a" * 64, view, pixels)

@@ -18,6 +18,8 @@ from morelli.cli import (
     explain,
     fit,
     lists,
+    networks,
+    presence,
     prompts,
     robustness,
     show,
@@ -49,10 +51,12 @@ register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
+app.add_typer(networks.app, name="networks")
 register(app, "families", lists.families)
 register(app, "views", lists.views)
 register(app, "prompts", prompts.prompts)
 register(app, "view", view.view)
+register(app, "presence", presence.presence, resumes=True)
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import sys
 import threading
 import time
 import zlib
@@ -24,6 +23,7 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
+from morelli._files import cache_folder
 from morelli._version import __version__
 from morelli.errors import MorelliError
 from morelli.images import Quality
@@ -230,19 +230,11 @@ class FeatureCache:
 
 def default_cache_path() -> Path:
     """Return the file of the user's cache: in the folder $MORELLI_CACHE, or where the platform keeps caches."""
-    if own := os.environ.get("MORELLI_CACHE"):
-        folder = Path(own).expanduser()
-    elif sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "morelli" / "Cache"
-    elif sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Caches" / "morelli"
-    else:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "morelli"
-    return folder / "features.sqlite"
+    return cache_folder() / "features.sqlite"
 
 
 def cache_view(name: str) -> str:
-    """Return the canonical name of a view with what else its pixels depend on, for a `CacheKey`.
+    """Return the key of a view (`morelli.views.View.key`) with what else its pixels depend on, for a `CacheKey`.
 
     What a view does depends on Pillow's encoders and resampling and on code of ours, which have versions but no recipe.
     """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 
@@ -18,8 +20,8 @@ from morelli.encoders.features import Features
 from morelli.encoders.joint import JointEncoder
 from morelli.errors import CatalogError, ImageReadError, MorelliError, NotEnoughDataError
 from morelli.images import ImageFacts, Limits, LoadedImage, Quality, estimate_quality, read_image
-from morelli.views import View, ViewInfo, ViewStore, parse_view
-from morelli.views.shipping import install_views, views_used
+from morelli.views import View, ViewStore, materialise, parse_view
+from morelli.views.shipping import Shipped, install_views, views_used
 
 __all__ = ["Extraction", "extract", "iter_extract"]
 
@@ -88,12 +90,14 @@ def extract(
         does not depend on it.
     progress : callable, optional
         Called as ``progress(done, total)`` from this thread, rows from the cache and rows with errors included. Every
-        part of a joint encoder counts on its own.
+        part of a joint encoder counts on its own, and so does the making of a view that runs a network.
     limits : Limits
         What is refused before it is decoded.
     view_store : ViewStore, optional
         Where a costly view of an image is looked for before it is made, and kept: another encoder finds it there, and
-        so does a run that goes on. Cheap views are made anew.
+        so does a run that goes on. Cheap views are made anew. Views that run a network are always made for all images
+        first, by this process, and read from a store; without one it is the folder ``views`` beside the cache, and
+        without a cache a folder for this call only.
 
     Returns
     -------
@@ -110,15 +114,17 @@ def extract(
     """
     view = parse_view(view) if isinstance(view, str) else view
     parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
-    total = len(catalog) * len(parts)
+    rounds = 2 if view.batched else 1
+    total = len(catalog) * len(parts) * rounds
     tables = []
-    for number, part in enumerate(parts):
+    with _store_for(view, view_store, cache) as store:
+        for number, part in enumerate(parts):
 
-        def step(done: int, _: int, before: int = number * len(catalog)) -> None:
-            if progress is not None:
-                progress(before + done, total)
+            def step(done: int, _: int, before: int = number * len(catalog) * rounds) -> None:
+                if progress is not None:
+                    progress(before + done, total)
 
-        tables.append(_extract(catalog, _Worker(part, view, limits, view_store), cache, workers, step))
+            tables.append(_extract(catalog, _Worker(part, view, limits, store), cache, workers, step))
     return tables[0] if len(tables) == 1 else Features.beside(tables, encoder.recipe_hash)
 
 
@@ -147,9 +153,11 @@ def iter_extract(
     Raises
     ------
     MorelliError
-        The view is unknown, or a worker process died.
+        The view is unknown or runs a network, or a worker process died.
     """
     view = parse_view(view) if isinstance(view, str) else view
+    if view.batched:
+        raise MorelliError(f"{view.name} is made for a whole catalog first; measure one, with extract.")
     return _run(((os.fspath(path), None) for path in paths), _Worker(encoder, view, limits), workers)
 
 
@@ -166,7 +174,10 @@ def _extract(
     """Measure all images by one encoder, through the cache."""
     rows = _Rows(catalog, worker.encoder, worker.view)
     todo = rows.start(cache)
-    done = len(catalog) - len(todo)
+    made = len(catalog) if worker.view.batched else 0
+    if made:
+        todo = _make_views(catalog, rows, todo, worker, progress)
+    done = made + len(catalog) - len(todo)
     progress(done, len(catalog))
     jobs = ((str(catalog.paths[row]), rows.image_id[row]) for row in todo)
     waiting: dict[CacheKey, CacheRow] = {}
@@ -191,6 +202,36 @@ def _extract(
         results.close()
         save()  # also on Ctrl-C
     return rows.features()
+
+
+@contextmanager
+def _store_for(view: View, given: ViewStore | None, cache: FeatureCache | None) -> Iterator[ViewStore | None]:
+    """Give the store that was asked for; of a view that runs a network always one."""
+    if given is not None or not view.batched:
+        yield given
+    elif cache is not None and cache.path is not None:
+        yield ViewStore(cache.path.parent / "views")
+    else:
+        with tempfile.TemporaryDirectory(prefix="morelli-views-") as folder:
+            yield ViewStore(folder)
+
+
+def _make_views(
+    catalog: Catalog, rows: _Rows, todo: list[int], worker: _Worker, progress: Callable[[int, int], None]
+) -> list[int]:
+    """Make the views of rows in this process; return those that can be measured, and fill the errors of others in."""
+    assert worker.view_store is not None
+    before = len(catalog) - len(todo)
+    failed = materialise(
+        [(str(catalog.paths[row]), str(rows.image_id[row])) for row in todo],
+        worker.view,
+        worker.view_store,
+        limits=worker.limits,
+        progress=lambda done, _: progress(before + done, len(catalog)),
+    )
+    for number, error in failed.items():
+        rows.put(todo[number], Extraction(str(catalog.paths[todo[number]]), error=error))
+    return [row for number, row in enumerate(todo) if number not in failed]
 
 
 # -- one image ---------------------------------------------------------------------------------------------------------
@@ -271,11 +312,9 @@ def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterat
 _worker: _Worker
 
 
-def _initialise(
-    encoder: Encoder, infos: Sequence[ViewInfo], view: str, limits: Limits, view_store: ViewStore | None
-) -> None:
+def _initialise(encoder: Encoder, views: Shipped, view: str, limits: Limits, view_store: ViewStore | None) -> None:
     """Set a worker process up."""
-    install_views(infos)
+    install_views(views)
     global _worker
     _worker = _Worker(encoder, parse_view(view), limits, view_store)
 
@@ -292,7 +331,7 @@ class _Rows:
 
     def __init__(self, catalog: Catalog, encoder: Encoder, view: View) -> None:
         self._blocks = dict(encoder.blocks)
-        self._recipe_hash, self._view, self._view_key = encoder.recipe_hash, view.name, cache_view(view.name)
+        self._recipe_hash, self._view, self._view_key = encoder.recipe_hash, view.name, cache_view(view.key)
         n, d = len(catalog), max((block.stop for block in self._blocks.values()), default=0)
         self.image_id = catalog.column("image_id").astype(object)
         self._error = catalog.column("error").astype(object)

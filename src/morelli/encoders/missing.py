@@ -34,7 +34,7 @@ def missing_rows(
     if cache is None:
         return readable.astype(np.int64)
     parts = encoder.parts if isinstance(encoder, JointEncoder) else (encoder,)
-    shown = cache_view(parse_view(view).name)
+    shown = cache_view(parse_view(view).key)
     ids = catalog.column("image_id")
     missing: set[int] = set()
     for part in parts:

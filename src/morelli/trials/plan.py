@@ -19,6 +19,7 @@ from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.trials._parts import PartStore, same_for_all
 from morelli.trials.selection import Rows, Selection, leave_out_groups, nested_rows
 from morelli.trials.trial import Trial
+from morelli.views import parse_view
 
 __all__ = ["Bench", "Fit", "Planned", "fits_of"]
 
@@ -76,6 +77,7 @@ class Bench:
         self._specs: dict[str, AttributorSpec] = {}
         self._encoders: dict[str, Encoder] = {}
         self._labels: dict[str, NDArray[np.object_]] = {}
+        self._views: dict[str, str] = {}
         self._ids = [str(image) for image in catalog.column("image_id")]
         self._images = catalog.codes("image_id")[0]
         self._lineages = catalog.text("lineage")
@@ -104,6 +106,18 @@ class Bench:
             self._encoders[name] = join_encoders(name)
         return self._encoders[name]
 
+    def view_key(self, view: str) -> str:
+        """Return what stands for a view in keys.
+
+        Raises
+        ------
+        MorelliError
+            It cannot be made here, for want of a network.
+        """
+        if view not in self._views:
+            self._views[view] = parse_view(view).key
+        return self._views[view]
+
     def plan(self, trial: Trial) -> Planned:
         """Give a trial its rows.
 
@@ -112,7 +126,7 @@ class Bench:
         NotEnoughDataError
             There is nothing to learn from, nothing to judge, or one class only.
         MorelliError
-            A column does not exist, or an encoder is unknown.
+            A column does not exist, an encoder is unknown, or a view cannot be made here.
         """
         labels = self.labels(trial.label)
         known = np.array([label is not None for label in labels], dtype=np.bool_)
@@ -180,7 +194,7 @@ class Bench:
             "attributor": spec.name,
             "options": _written(trial.options),
             "recipe": self.encoder(spec.encoder).recipe_hash,
-            "views": list(trial.train_views),
+            "views": [self.view_key(view) for view in trial.train_views],
             "label": trial.label,
             "level": trial.level,
             "seed": trial.seed,
@@ -190,7 +204,7 @@ class Bench:
         }
         key = {
             **fit,
-            "view": trial.test_view,
+            "view": self.view_key(trial.test_view),
             "open_set_level": OPEN_SET_LEVEL,
             "test": self._rows_hash(test, trial.label),
             "unreadable": same_for_all({"rows": np.flatnonzero(~self.readable[test]).tolist()}),

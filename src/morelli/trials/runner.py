@@ -24,8 +24,8 @@ from morelli.trials.plan import Bench, Fit, Planned, fits_of
 from morelli.trials.predictions import Predictions
 from morelli.trials.selection import Rows
 from morelli.trials.trial import Trial
-from morelli.views import ViewInfo, parse_view
-from morelli.views.shipping import install_views, views_used
+from morelli.views import parse_view
+from morelli.views.shipping import Shipped, install_views, views_used
 
 __all__ = ["Outcome", "kept_features", "plan_all", "rows_to_measure", "run_trials"]
 
@@ -324,7 +324,7 @@ class _Setup:
 _setup: _Setup
 
 
-def _initialise(setup: _Setup, views: Sequence[ViewInfo], attributors: Sequence[AttributorInfo]) -> None:
+def _initialise(setup: _Setup, views: Shipped, attributors: Sequence[AttributorInfo]) -> None:
     global _setup
     install_views(views)
     install_attributors(attributors)

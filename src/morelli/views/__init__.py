@@ -13,9 +13,11 @@ from morelli.views import (  # noqa: F401
     structure_edges,
     structure_frequency,
     structure_keypoints,
+    structure_networks,
     tone,
 )
 from morelli.views.info import Parameter, ViewInfo
+from morelli.views.materialising import materialise
 from morelli.views.registry import View, list_views, parse_view, register_view, severity_views
 from morelli.views.store import ViewStore
 
@@ -25,6 +27,7 @@ __all__ = [
     "ViewInfo",
     "ViewStore",
     "list_views",
+    "materialise",
     "parse_view",
     "register_view",
     "severity_views",

@@ -24,7 +24,7 @@ _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{0,18})?|\.[0-9]{1,18}")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a view: a number within bounds, or one of a few words.
+    """One parameter of a view: a number within bounds, one of a few words, or a name.
 
     Parameters
     ----------
@@ -47,6 +47,10 @@ class Parameter:
         is no such value.
     odd : bool
         Only odd numbers.
+    pattern : pattern, optional
+        Any text that matches it as a whole, instead of a number.
+    allowed : str
+        What that is, in words.
     """
 
     name: str
@@ -59,10 +63,14 @@ class Parameter:
     draw: bool = False
     identity: int | float | None = None
     odd: bool = False
+    pattern: re.Pattern[str] | None = None
+    allowed: str = ""
 
     @property
     def range(self) -> str:
         """What is allowed, in words."""
+        if self.pattern is not None:
+            return self.allowed
         if self.choices:
             return "one of " + ", ".join(self.choices)
         kind = "an odd " if self.odd else "a whole " if self.whole else "a "
@@ -70,6 +78,10 @@ class Parameter:
 
     def parse(self, text: str) -> Value:
         """Return the value that `text` writes, or raise ValueError."""
+        if self.pattern is not None:
+            if not self.pattern.fullmatch(text):
+                raise ValueError(text)
+            return text
         if self.choices:
             if text not in self.choices:
                 raise ValueError(text)
@@ -110,7 +122,10 @@ class ViewInfo:
         `ViewStore`: see benchmarks/views.py.
     batch : callable or None
         ``batch(images, *values)``, or ``batch(images, rngs, *values)`` when seeded: the same as `function`, for a list
-        of images at once.
+        of images at once. Views that have one are made once for a whole catalog, and kept.
+    recipe : callable or None
+        ``recipe(*values)``: a text that stands for all that the pixels depend on besides the name, as the weights of a
+        network. It raises a `MorelliError` where the view cannot be made here.
     """
 
     name: str
@@ -123,6 +138,7 @@ class ViewInfo:
     typical: str | None = None
     costly: bool = False
     batch: Batch | None = None
+    recipe: Callable[..., str] | None = None
 
     @property
     def signature(self) -> str:
@@ -136,7 +152,12 @@ class ViewInfo:
 
     @property
     def example(self) -> str | None:
-        """One use that shows what it does: the middle severity, or what was registered; None where nothing was."""
+        """One use that shows what it does: the middle severity, or what was registered; None where nothing was.
+
+        Views with a recipe have none: what they need may not be here.
+        """
+        if self.recipe is not None:
+            return None
         if self.severities:
             return f"{self.name}:{self.severities[SEVERITIES // 2]}"
         if self.typical is not None:

@@ -41,6 +41,9 @@ IDENTITY = "none"
 
 _VIEWS: dict[str, ViewInfo] = {}
 
+_KEYS: dict[str, str] = {}
+"""Keys of views that another process has worked out, by name: see `morelli.views.shipping`."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -107,17 +110,37 @@ class View:
     seeded : bool
         Whether the result depends on the seed.
     costly : bool
-        Whether one of its steps is worth keeping in a `ViewStore`.
+        Whether one of its steps is worth keeping in a `ViewStore`, as all are that are made in batches.
+    batched : bool
+        Whether one of its steps makes many images at once, as networks do: see `morelli.views.materialise`.
     """
 
-    __slots__ = ("_steps", "condition", "costly", "name", "seeded")
+    __slots__ = ("_key", "_steps", "batched", "condition", "costly", "name", "seeded")
 
     def __init__(self, steps: tuple[_Step, ...] = ()) -> None:
         self._steps = steps
         self.name = "|".join(step.name for step in steps) or IDENTITY
         self.condition = "|".join(step.condition for step in steps) or IDENTITY
         self.seeded = any(step.info.seeded for step in steps)
-        self.costly = any(step.info.costly for step in steps)
+        self.batched = any(step.info.batch is not None for step in steps)
+        self.costly = self.batched or any(step.info.costly for step in steps)
+        self._key: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What stands for the view in caches: its name, followed by the recipes of steps that have one.
+
+        Raises
+        ------
+        MorelliError
+            A step cannot be made here, for instance because the weights of its network are not.
+        """
+        if self._key is None:
+            self._key = _KEYS.get(self.name)
+        if self._key is None:
+            recipes = [step.info.recipe(*step.values) for step in self._steps if step.info.recipe is not None]
+            self._key = " ".join([self.name, *(f"[{recipe}]" for recipe in recipes)])
+        return self._key
 
     def __call__(self, pixels: Pixels, seed: int = 0) -> Pixels:
         """Return the view of an image.
@@ -209,6 +232,7 @@ def register_view(
     typical: str | None = None,
     costly: bool = False,
     batch: Batch | None = None,
+    recipe: Callable[..., str] | None = None,
 ) -> Callable[[_Function], _Function]:
     """Make a function a view (decorator).
 
@@ -232,6 +256,8 @@ def register_view(
         The result is worth keeping: see `ViewInfo`.
     batch : callable, optional
         Makes the views of a list of images at once: see `ViewInfo`.
+    recipe : callable, optional
+        Says what the pixels depend on besides the name: see `ViewInfo`.
 
     Returns
     -------
@@ -266,7 +292,7 @@ def register_view(
 
     def register(function: _Function) -> _Function:
         info = ViewInfo(
-            name, description, parameters, group, seeded, function, tuple(severities), typical, costly, batch
+            name, description, parameters, group, seeded, function, tuple(severities), typical, costly, batch, recipe
         )
         for text in (*severities, *([] if typical is None else [typical])):
             try:

@@ -1,7 +1,8 @@
 """The view store: pixels of costly views in a folder, without loss, for all who want to see the same images so.
 
 One depth map or AVIF costs more than to read it back. What a view makes of an image is kept under the hash of the file,
-the canonical name of the view and the versions that its pixels depend on, so nothing in the store ever becomes wrong.
+the canonical name of the view and what else its pixels depend on (versions, weights of networks), so nothing in the
+store ever becomes wrong.
 All of it can be made again: delete the folder, or any file in it, whenever the space is needed.
 """
 
@@ -129,6 +130,10 @@ class ViewStore:
             path.unlink(missing_ok=True)
             return None
 
+    def has(self, image_id: str, view: View) -> bool:
+        """Say whether something is kept; whether it is whole is found out by `get`."""
+        return self.path(image_id, view).is_file()
+
     def put(self, image_id: str, view: View, pixels: Pixels) -> None:
         """Keep what a view made of an image. A process that is killed leaves the old entry or none.
 
@@ -150,6 +155,6 @@ class ViewStore:
 
     def path(self, image_id: str, view: View) -> Path:
         """Return the file that holds, or would hold, a view of an image."""
-        key = json.dumps([image_id, view.name, __version__, PIL.__version__])
+        key = json.dumps([image_id, view.key, __version__, PIL.__version__])
         name = hashlib.sha256(key.encode()).hexdigest()
         return self.folder / name[:2] / f"{name}.png"

@@ -6,8 +6,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from morelli.encoders.pretrained._tensors import Graph
-from morelli.encoders.pretrained.taps import block_outputs, read_onnx, tapped_model
+from morelli.encoders.pretrained.taps import block_outputs, tapped_model
 from morelli.errors import MorelliError
+from morelli.networks.onnx_files import read_onnx
 
 from .vit_writer import DIM, SIZE, VitWriter
 

@@ -20,10 +20,9 @@ from morelli.encoders.encoder import (
 from morelli.encoders.fingerprint.crops import GRID
 from morelli.encoders.fingerprint.graph import INPUT, OUTPUT
 from morelli.encoders.fingerprint.model import FORMAT
-from morelli.encoders.pretrained.onnx_models import open_session
-from morelli.encoders.pretrained.taps import read_onnx
 from morelli.encoders.self_test import SELF_TEST_ATOL, SELF_TEST_RTOL, SelfTested
 from morelli.errors import MorelliError, NotEnoughDataError
+from morelli.networks.onnx_files import open_session, read_onnx
 
 __all__ = ["PATCHES_PER_SIDE", "REGIONS_PER_SIDE", "FingerprintEncoder", "patch_offsets"]
 

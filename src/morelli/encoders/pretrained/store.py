@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from morelli._files import write_text
-from morelli.encoders.cache import default_cache_path
 from morelli.encoders.pretrained.spec import Hub, PretrainedSpec
 from morelli.errors import MorelliError
+from morelli.networks.weights import LOCK, read_lock, sha256_of, weights_folder, write_lock_file
 
 __all__ = [
     "LOCK",
@@ -25,16 +19,6 @@ __all__ = [
     "weights_folder",
     "write_lock",
 ]
-
-LOCK = "lock.json"
-"""Written last into an encoder's folder: the source, the commit, and the sum of every file."""
-
-
-def weights_folder() -> Path:
-    """Return where weights are kept: $MORELLI_WEIGHTS, or ``weights`` beside the feature cache."""
-    if own := os.environ.get("MORELLI_WEIGHTS"):
-        return Path(own).expanduser()
-    return default_cache_path().parent / "weights"
 
 
 def folder_of(spec: PretrainedSpec) -> Path:
@@ -90,56 +74,10 @@ def verify(spec: PretrainedSpec, folder: Path) -> dict[str, str]:
     return sums
 
 
-def read_lock(folder: Path) -> dict[str, Any]:
-    """Return what was written down when the folder was filled; nothing where there is no such file.
-
-    Raises
-    ------
-    MorelliError
-        The file is damaged.
-    """
-    path = folder / LOCK
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(state, dict) or not isinstance(state["files"], dict):
-            raise TypeError
-        for entry in state["files"].values():
-            str(entry["sha256"])
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise MorelliError(f"{path} is damaged; delete it and fetch the weights again.") from error
-    return state
-
-
 def write_lock(spec: PretrainedSpec, folder: Path, commit: str | None, sums: dict[str, str]) -> None:
     """Write down what an encoder's folder was filled with."""
     if isinstance(spec.source, Hub):
         source = spec.source.repository
     else:
         source = spec.source.requirement if spec.source is not None else "file"
-    files = {file: {"sha256": digest, "bytes": (folder / file).stat().st_size} for file, digest in sums.items()}
-    state = {"name": spec.name, "source": source, "commit": commit, "files": files}
-    write_text(folder / LOCK, json.dumps(state, indent=1, sort_keys=True) + "\n")
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file, computed once in a process as long as the file stays the same.
-
-    Raises
-    ------
-    MorelliError
-        It cannot be read.
-    """
-    path = Path(path)
-    try:
-        state = path.stat()
-        return _sha256(str(path.resolve()), state.st_size, state.st_mtime_ns)
-    except OSError as error:
-        raise MorelliError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: str, size: int, mtime: int) -> str:
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    write_lock_file(folder, spec.name, source, commit, sums)

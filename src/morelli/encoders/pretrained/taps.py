@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
-from morelli.encoders.pretrained._tensors import Graph, inputs_of, tensors_of
+from morelli.encoders.pretrained._tensors import Graph, inputs_of
 from morelli.errors import MorelliError
+from morelli.networks.onnx_files import opset_of
 
 __all__ = [
     "EMBEDDING",
-    "MAX_BYTES",
     "TAPS_VERSION",
     "block_outputs",
-    "read_onnx",
     "tap_output",
     "tapped_model",
     "tokens_output",
@@ -23,13 +20,8 @@ __all__ = [
 TAPS_VERSION = 1
 """Raised when the graph that is built changes in its results."""
 
-MAX_BYTES = 2 << 30
-"""Greatest ONNX file that is read; the format itself ends there."""
-
 EMBEDDING = "morelli/embedding"
 
-_MIN_OPSET = 11
-_DOMAINS = {"", "ai.onnx", "com.microsoft"}  # what onnxruntime brings itself
 _ATTENTION = {"Softmax", "Attention", "MultiHeadAttention", "QAttention"}
 
 
@@ -41,48 +33,6 @@ def tap_output(tap: int) -> str:
 def tokens_output(tap: int) -> str:
     """Return the name of the output that holds the shape of what was tapped, int64 (3,)."""
     return f"morelli/tokens{tap}"
-
-
-def read_onnx(path: str | os.PathLike[str]) -> Any:
-    """Read an ONNX file and check that it is safe and possible to run.
-
-    Returns
-    -------
-    onnx.ModelProto
-
-    Raises
-    ------
-    MorelliError
-        It is missing, too large, no ONNX, refers to other files, or uses operators that onnxruntime does not have.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise MorelliError(f"{path} has {size} bytes; an ONNX file has {MAX_BYTES} at most.")
-        model = onnx.load_model(path, load_external_data=False)
-    except OSError as error:
-        raise MorelliError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (DecodeError, ValueError) as error:
-        raise MorelliError(f"{path} is no ONNX file, or a damaged one.") from error
-    if not model.graph.node or not model.opset_import:
-        raise MorelliError(f"{path} is no ONNX file: it holds no network.")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors_of(model.graph)):
-        raise MorelliError(
-            f"{path} keeps its weights in other files, which is not supported: save it with its weights inside "
-            "(onnx.save_model does, unless save_as_external_data is set)."
-        )
-    foreign = sorted({f"{node.domain}.{node.op_type}" for node in model.graph.node if node.domain not in _DOMAINS})
-    if foreign or model.functions:
-        named = foreign or [f"{function.domain}.{function.name}" for function in model.functions]
-        raise MorelliError(f"{path} uses operators of its own ({', '.join(named[:3])}); export it with standard ones.")
-    opset = _opset(model)
-    if opset < _MIN_OPSET:
-        raise MorelliError(f"{path} is of ONNX opset {opset}; export it with {_MIN_OPSET} or newer.")
-    return model
 
 
 def check_input(model: Any, path: object, size: int) -> None:
@@ -173,7 +123,7 @@ def tapped_model(
     constants: list[Any] = []
     outputs: list[Any] = []
     wanted: list[str] = []
-    opset = _opset(model)
+    opset = opset_of(model)
     if taps:
         found = block_outputs(graph)
         if not found:
@@ -266,10 +216,6 @@ def _embedding(model: Any, name: str) -> str:
     if name or not flat:
         raise MorelliError(f"This network has no output {name or 'with two axes'}; there are: {outputs}.")
     return flat[0]
-
-
-def _opset(model: Any) -> int:
-    return max((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=0)
 
 
 def _shape(value: Any) -> tuple[int | str, ...]:

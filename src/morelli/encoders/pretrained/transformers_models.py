@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from morelli.encoders.pretrained.base import PretrainedEncoder
 from morelli.encoders.pretrained.spec import Preprocessing, PretrainedSpec, Sightings
 from morelli.encoders.pretrained.store import verify
 from morelli.errors import MissingExtraError, MorelliError
+from morelli.networks.loading import load_model
+from morelli.networks.weights import read_json
 
 __all__ = ["TransformersEncoder", "read_preprocessing", "transformers_encoder"]
 
@@ -33,7 +34,6 @@ _CLASSES = {
 """By the model_type of config.json: the class of the image tower alone. Nothing else is ever loaded."""
 
 _RESAMPLERS = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
-_MAX_JSON = 1 << 20
 
 
 class _EnoughError(Exception):
@@ -81,7 +81,7 @@ class TransformersEncoder(PretrainedEncoder):
         self.folder, self.spec, self.threads = Path(folder), spec, threads
         torch, _ = _libraries()
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        config = _read_json(self.folder / "config.json")
+        config = read_json(self.folder / "config.json")
         self.model_type = str(config.get("model_type"))
         if self.model_type not in _CLASSES:
             raise MorelliError(
@@ -179,27 +179,13 @@ class TransformersEncoder(PretrainedEncoder):
         if self._model is None:
             if self.device == "cpu":
                 torch.set_num_threads(self.threads)
-            verbosity = transformers.logging.get_verbosity()
-            transformers.logging.set_verbosity_error()  # the text tower is left out on purpose
-            try:
-                model, state = getattr(transformers, _CLASSES[self.model_type]).from_pretrained(
-                    self.folder,
-                    local_files_only=True,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                    dtype=getattr(torch, self.dtype),
-                    **self._config(transformers),
-                    output_loading_info=True,
-                )
-            except Exception as error:  # of torch, transformers and safetensors, which have nothing in common
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                raise MorelliError(f"{self.folder}: the network cannot be loaded. {reason}") from error
-            finally:
-                transformers.logging.set_verbosity(verbosity)
-            if lacking := sorted({*state["missing_keys"], *state["mismatched_keys"]}, key=str):
-                # transformers would go on with random numbers in their place.
-                raise MorelliError(f"{self.folder}: the weights lack {lacking[0]} and {len(lacking) - 1} more.")
-            self._model = model.to(self.device).eval()
+            self._model = load_model(
+                getattr(transformers, _CLASSES[self.model_type]),
+                self.folder,
+                dtype=self.dtype,
+                device=self.device,
+                **self._config(transformers),
+            )
         config = self._model.config
         depth = getattr(config, "num_hidden_layers", None) or len(config.depths)
         for module in self._model.modules():
@@ -211,7 +197,7 @@ class TransformersEncoder(PretrainedEncoder):
 
     def _config(self, transformers: Any) -> dict[str, Any]:
         """Return what has to be said about the tower of a network of two towers."""
-        whole = _read_json(self.folder / "config.json")
+        whole = read_json(self.folder / "config.json")
         if self.model_type != "clip" or "projection_dim" not in whole:
             return {}
         # The projection belongs to both towers; the configuration of the one may still hold a default.
@@ -288,7 +274,7 @@ def read_preprocessing(path: Path) -> Preprocessing:
     MorelliError
         It is missing, damaged, or asks for what we do not do.
     """
-    config = _read_json(path)
+    config = read_json(path)
     try:
         size, crop = config["size"], config.get("crop_size")
         short = size if isinstance(size, int) else size.get("shortest_edge")
@@ -312,20 +298,6 @@ def read_preprocessing(path: Path) -> Preprocessing:
     if len(mean) != 3 or len(std) != 3:
         raise MorelliError(f"{path}: mean and std are of three colour channels.")
     return Preprocessing(side, mean, std, resize if resize != side else None, fit, resample)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_JSON:
-            raise MorelliError(f"{path} is too large for a configuration.")
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MorelliError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise MorelliError(f"{path} is no JSON.") from error
-    if not isinstance(value, dict):
-        raise MorelliError(f"{path} is no configuration.")
-    return value
 
 
 def _libraries() -> tuple[Any, Any]:
