@@ -1,0 +1,85 @@
+"""Networks on pixels as registered attributors: one for each size and kind, for whole images and for native patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from morelli.attributors.pixels.architectures import SIZES, load_deep
+from morelli.attributors.pixels.network import PixelNetwork
+from morelli.attributors.pixels.recipe import FEW, PROCESSOR, Recipe
+from morelli.attributors.registry import register_attributor
+from morelli.encoders.pictures import picture_encoder
+
+__all__ = ["native"]
+
+Blocks = Mapping[str, slice]
+
+_UNIFIED = "Cekinmez et al. 2026, Guess the unified model"
+_LEADERBOARDS = "Naseh et al. 2026, Identifying models behind text-to-image leaderboards"
+
+_OF_ESTIMATOR = ("device", "threads", "random_state")
+
+_SMALL_RESNET = replace(PROCESSOR, kind="resnet", size="1-1-1-1@32-64-96-128")
+_RESNET = replace(FEW, kind="resnet", size="50", decay=0.05)
+
+
+def native(recipe: Recipe, side: int) -> Recipe:
+    """Return a recipe for native patches: nothing in it resizes, turns or shifts pixels by parts of their own.
+
+    Interpolation would take away what the patches are looked at for, so that random resized crops and RandAugment are
+    left out; flips, mixup and cutmix stay.
+    """
+    return replace(recipe, side=side, smallest_crop=1.0, randaugment=0.0)
+
+
+def _register(name: str, recipe: Recipe, encoder: str, summary: str, source: str) -> None:
+    @register_attributor(name, summary=summary, source=source, encoder=encoder, n_folds=2, pixels=True)
+    def make(blocks: Blocks, *, seed: int, level: float, **options: Any) -> PixelNetwork:
+        """Return the estimator; its pictures are those of the encoder whose block it is given."""
+        load_deep(recipe.kind)  # now, and not after an hour of measuring images
+        patches = picture_encoder(next(iter(blocks), encoder)).patches
+        own = {key: value for key, value in options.items() if key in _OF_ESTIMATOR}
+        rest = {key: value for key, value in options.items() if key not in _OF_ESTIMATOR}
+        return PixelNetwork(recipe.with_settings(rest), **{"patches": patches, "random_state": seed, **own})
+
+
+for _size in SIZES["convnext"]:
+    _name, _recipe = f"convnext-{_size}", replace(FEW, size=_size)
+    _register(
+        _name,
+        _recipe,
+        "thumbnail-256",
+        f"ConvNeXt-{_size.capitalize()} on 224 pixels of the whole image, from scratch, by the published recipe.",
+        _UNIFIED,
+    )
+    _register(
+        f"{_name}:patches",
+        native(_recipe, 64),
+        "patches-64x16",
+        f"ConvNeXt-{_size.capitalize()} on 16 native patches of 64 pixels, from scratch; their mean word.",
+        _UNIFIED,
+    )
+_register(
+    "convnext-tiny:small",
+    PROCESSOR,
+    "thumbnail-64",
+    "A ConvNeXt of 0.4 M weights on 56 pixels, for a processor.",
+    _UNIFIED,
+)
+_register(
+    "convnext-tiny:small-patches",
+    native(PROCESSOR, 64),
+    "patches-64x16",
+    "A ConvNeXt of 0.4 M weights on 16 native patches of 64 pixels, for a processor; their mean word.",
+    _UNIFIED,
+)
+_register("resnet50", _RESNET, "thumbnail-256", "ResNet-50 on 224 pixels, from scratch.", _LEADERBOARDS)
+_register(
+    "resnet50:small",
+    _SMALL_RESNET,
+    "thumbnail-64",
+    "A ResNet of four blocks on 56 pixels, for a processor.",
+    _LEADERBOARDS,
+)
