@@ -108,8 +108,11 @@ class Doubting:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-able values."""
-        parts = {"calibration": self.calibration, "conformal": self.conformal, "open_set": self.open_set}
-        return {name: part.to_dict() for name, part in parts.items()}
+        return {
+            "calibration": self.calibration.to_dict(),
+            "conformal": self.conformal.to_dict(),
+            "open_set": self.open_set.to_dict(),
+        }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:

@@ -46,9 +46,20 @@ Blocks = Mapping[str, slice]
 class Attributor(Protocol):
     """What the engine asks of a fitted attributor; see :class:`~morelli.attributors.FusedAttributor`."""
 
-    classes_: NDArray[Any]
-    training_: Training
-    weights_: dict[str, float]
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The candidates, sorted."""
+        ...
+
+    @property
+    def training_(self) -> Training:
+        """Facts about the fit."""
+        ...
+
+    @property
+    def weights_(self) -> dict[str, float]:
+        """Its families, and how much they weigh."""
+        ...
 
     def answer(self, X: ArrayLike) -> Answers:
         """Judge images, shape (n, d)."""

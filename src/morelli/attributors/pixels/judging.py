@@ -21,7 +21,14 @@ Judge = Callable[[Pixels], Float]
 """From pictures, uint8 (m, side, side, 3), to logits (m, K), each up to a constant."""
 
 
-def judge_pictures(judge: Judge, pictures: Pixels, side: int, at_once: int, n_classes: int) -> Float:
+def judge_pictures(
+    judge: Judge,
+    pictures: Pixels,
+    side: int,
+    at_once: int,
+    n_classes: int,
+    rows: NDArray[np.integer] | None = None,
+) -> Float:
     """Return the logarithms of probabilities, shape (n, K).
 
     The patches of an image are as so many opinions, whose logarithms are averaged: the geometric mean, made a
@@ -37,12 +44,15 @@ def judge_pictures(judge: Judge, pictures: Pixels, side: int, at_once: int, n_cl
     at_once : int
         Pictures, at least; an image's patches stay together.
     n_classes : int
+    rows : ndarray of int, optional
+        Which images; all by default.
     """
     patches = pictures.shape[1]
     images = max(1, at_once // patches)
+    chosen = np.arange(len(pictures)) if rows is None else rows
     parts = [np.empty((0, n_classes))]
-    for start in range(0, len(pictures), images):
-        seen = np.ascontiguousarray(middle(pictures[start : start + images], side))
+    for start in range(0, len(chosen), images):
+        seen = np.ascontiguousarray(middle(pictures[chosen[start : start + images]], side))
         words = log_softmax(judge(seen.reshape(-1, side, side, 3)).astype(np.float64), axis=1)
         parts.append(log_softmax(words.reshape(-1, patches, n_classes).mean(axis=1), axis=1))
     return np.concatenate(parts)

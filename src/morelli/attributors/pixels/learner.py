@@ -115,8 +115,8 @@ class Learner:
             "weights": _arrays(self.network.state_dict()),
             "first": _arrays({name: moment["exp_avg"] for name, moment in moments.items() if moment}),
             "second": _arrays({name: moment["exp_avg_sq"] for name, moment in moments.items() if moment}),
-            "updates": {name: np.array(float(moment["step"])) for name, moment in moments.items() if moment},
-            "scaler": {name: np.array(float(value)) for name, value in scale.items()},
+            "updates": {name: np.array([float(moment["step"])]) for name, moment in moments.items() if moment},
+            "scaler": {name: np.array([float(value)]) for name, value in scale.items()},
         }
 
     def resume(self, step: int, parts: dict[str, Arrays]) -> None:
@@ -136,12 +136,12 @@ class Learner:
             self.network.load_state_dict({name: tensor(array) for name, array in parts["weights"].items()})
             for name, weight in self._weights.items() if parts["first"] else ():
                 self._optimiser.state[weight] = {
-                    "step": torch.tensor(float(parts["updates"][name])),
+                    "step": torch.tensor(float(parts["updates"][name][0])),
                     "exp_avg": tensor(parts["first"][name]),
                     "exp_avg_sq": tensor(parts["second"][name]),
                 }
-            scale, growth = (float(parts["scaler"][name]) for name in ("scale", "growth"))
-        except (RuntimeError, KeyError) as error:
+            scale, growth = (float(parts["scaler"][name][0]) for name in ("scale", "growth"))
+        except (RuntimeError, KeyError, IndexError) as error:
             raise MorelliError(f"The checkpoint is of another network; delete it. ({error})") from error
         if self.precision.scaler.is_enabled():
             known = self.precision.scaler.state_dict()

@@ -67,6 +67,8 @@ class Loader:
     pictures : ndarray of uint8, shape (n, patches, side, side, 3)
     codes : ndarray of int, shape (n,)
         Class of each image.
+    rows : ndarray of int, shape (m,)
+        Images to learn from.
     n_classes : int
     recipe : Recipe
     seed : int
@@ -79,6 +81,7 @@ class Loader:
         self,
         pictures: Pixels,
         codes: Rows,
+        rows: Rows,
         n_classes: int,
         recipe: Recipe,
         seed: int,
@@ -87,10 +90,10 @@ class Loader:
         world: int = 1,
         threads: int = 1,
     ) -> None:
-        self._pictures, self._codes, self._n_classes = pictures, codes, n_classes
+        self._pictures, self._codes, self._rows, self._n_classes = pictures, codes, rows, n_classes
         self._recipe, self._seed, self._rank, self._world = recipe, seed, rank, world
         self._threads = threads
-        self.schedule = Schedule.of(recipe, len(codes))
+        self.schedule = Schedule.of(recipe, len(rows))
 
     def portions(self, first: int) -> Generator[Portion, None, None]:
         """Yield the portions of all steps from `first`; closing the iterator stops the threads."""
@@ -113,7 +116,7 @@ class Loader:
     def rows(self, step: int) -> Rows:
         """Return the images of a step, in the order in which they are paired."""
         epoch, number = divmod(step, self.schedule.steps_per_epoch)
-        order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(len(self._codes))
+        order = np.random.default_rng([self._seed, _ORDER, epoch]).permutation(self._rows)
         return np.array_split(order, self.schedule.steps_per_epoch)[number]
 
     def _plans(self, step: int) -> Iterator[_Plan]:

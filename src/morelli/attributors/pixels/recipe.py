@@ -10,7 +10,7 @@ from morelli.attributors.pixels.architectures import SCRATCH, Architecture
 from morelli.encoders.self_test import hash_of_recipe
 from morelli.errors import MorelliError
 
-__all__ = ["FEW", "PROCESSOR", "PUBLISHED", "RECIPES", "Recipe"]
+__all__ = ["FEW", "PROCESSOR", "PUBLISHED", "RECIPES", "Recipe", "native"]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -202,10 +202,9 @@ _DEFAULTS.update({each.name: each.default for each in fields(Recipe)})
 PUBLISHED = Recipe()
 """For hundreds of thousands of images and GPUs."""
 
-FEW = replace(PUBLISHED, batch=64, rate_batch=64, clip=1.0, check=0.0)
+FEW = replace(PUBLISHED, batch=64, rate_batch=64, clip=1.0)
 """The published recipe for dozens to thousands of references: steps of 64 images with the same learning rate, since a
-step of 4096 would be more than there are; a bound on gradients; and no check of the loss, for a rival that learns
-nothing is a finding, and its calibration out of fold says so."""
+step of 4096 would be more than there are; and a bound on gradients."""
 
 PROCESSOR = replace(
     FEW,
@@ -226,6 +225,16 @@ PROCESSOR = replace(
 no augmentation that is meant for a hundred thousand images."""
 
 RECIPES = {"published": PUBLISHED, "few": FEW, "processor": PROCESSOR}
+
+
+def native(recipe: Recipe, side: int) -> Recipe:
+    """Return a recipe for native patches: nothing in it resizes, turns or shifts pixels by parts of their own.
+
+    Interpolation would take away what the patches are looked at for, so that random resized crops and RandAugment are
+    left out; flips, mixup and cutmix stay.
+    """
+    return replace(recipe, side=side, smallest_crop=1.0, randaugment=0.0)
+
 
 _WORDS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 

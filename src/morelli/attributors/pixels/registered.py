@@ -8,11 +8,9 @@ from typing import Any
 
 from morelli.attributors.pixels.architectures import SIZES, load_deep
 from morelli.attributors.pixels.network import PixelNetwork
-from morelli.attributors.pixels.recipe import FEW, PROCESSOR, Recipe
+from morelli.attributors.pixels.recipe import FEW, PROCESSOR, Recipe, native
 from morelli.attributors.registry import register_attributor
 from morelli.encoders.pictures import picture_encoder
-
-__all__ = ["native"]
 
 Blocks = Mapping[str, slice]
 
@@ -25,16 +23,10 @@ _SMALL_RESNET = replace(PROCESSOR, kind="resnet", size="1-1-1-1@32-64-96-128")
 _RESNET = replace(FEW, kind="resnet", size="50", decay=0.05)
 
 
-def native(recipe: Recipe, side: int) -> Recipe:
-    """Return a recipe for native patches: nothing in it resizes, turns or shifts pixels by parts of their own.
-
-    Interpolation would take away what the patches are looked at for, so that random resized crops and RandAugment are
-    left out; flips, mixup and cutmix stay.
-    """
-    return replace(recipe, side=side, smallest_crop=1.0, randaugment=0.0)
-
-
 def _register(name: str, recipe: Recipe, encoder: str, summary: str, source: str) -> None:
+    # In a comparison, a rival that learns nothing is a finding, and its calibration out of fold says so.
+    recipe = replace(recipe, check=0.0)
+
     @register_attributor(name, summary=summary, source=source, encoder=encoder, n_folds=2, pixels=True)
     def make(blocks: Blocks, *, seed: int, level: float, **options: Any) -> PixelNetwork:
         """Return the estimator; its pictures are those of the encoder whose block it is given."""

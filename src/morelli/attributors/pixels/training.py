@@ -107,6 +107,7 @@ def train_pictures(
     n_classes: int,
     recipe: Recipe,
     *,
+    rows: NDArray[np.integer] | None = None,
     seed: int = 0,
     device: str = "auto",
     threads: int | None = None,
@@ -122,9 +123,11 @@ def train_pictures(
     pictures : ndarray of uint8, shape (n, patches, side, side, 3)
         In memory or memory-mapped. In an epoch every image is seen once: one random patch of it, where it has several.
     codes : ndarray of int, shape (n,)
-        Classes, 0 to n_classes - 1.
+        Classes, 0 to n_classes - 1, of the images that are learned from.
     n_classes : int
     recipe : Recipe
+    rows : ndarray of int, optional
+        Which images to learn from; all by default.
     seed : int, default 0
         Of weights, order, augmentation and mixing. The same seed, pictures and recipe give the same weights on one
         machine with one number of torch's threads; sums come out differently in their last digits elsewhere.
@@ -155,9 +158,11 @@ def train_pictures(
     processes = processes or Processes()
     place = choose_device(torch, device)
     numbers = np.asarray(codes, dtype=np.int64)
+    chosen = np.arange(len(numbers)) if rows is None else np.asarray(rows, dtype=np.int64)
     loader = Loader(
         pictures,
         numbers,
+        chosen,
         n_classes,
         recipe,
         seed,
@@ -169,7 +174,7 @@ def train_pictures(
     with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
         learner = Learner(torch, recipe.architecture.build(n_classes, seed, recipe.start), recipe, place, processes)
         losses = _resume(learner, keeping, recipe)
-        watch = LossWatch(recipe, numbers, schedule.steps, losses)
+        watch = LossWatch(recipe, numbers[chosen], schedule.steps, losses)
         loss, speed, seen, saved = float("nan"), float("nan"), 0, time.monotonic()
         done = learner.step
         end = min(schedule.steps, done + (schedule.steps if stop_after is None else stop_after))
