@@ -118,7 +118,7 @@ def test_what_is_registered_sees_what_its_encoder_shows(name, torch):
 def test_small_variants_answer(name, striped, packed, torch):
     _, y = striped
     info = get_attributor_info(name)
-    attributor = info.build({}, side=32, epochs=1, batch=8, warm_up=0, size="1-1@8-16", device="cpu")
+    attributor = info.build({}, side=32, epochs=1, batch=8, size="1-1@8-16", device="cpu")
     attributor.fit(packed, y, np.arange(24) // 2)
     assert attributor.training_.n_folds == info.n_folds == 2
     assert attributor.answer(packed[:3]).proba.shape == (3, 2)

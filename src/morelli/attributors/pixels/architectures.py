@@ -147,17 +147,20 @@ class Architecture:
         return network
 
     def _pretrained(self, transformers: Any, n_classes: int, start: str) -> Any:
+        from safetensors import SafetensorError
+
         maker = _BUILDERS[self.kind](transformers, self, n_classes).__class__
         local = Path(start).is_dir()
         try:
-            network = maker.from_pretrained(
+            network, loaded = maker.from_pretrained(
                 start,
                 num_labels=n_classes,
+                output_loading_info=True,
                 ignore_mismatched_sizes=True,
                 use_safetensors=True,
                 local_files_only=local,
             )
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             raise MorelliError(
                 f"No {self.kind} could be had from {start}: name a folder with config.json and model.safetensors, or a "
                 f"repository of the hub. {str(error).splitlines()[0] if str(error) else type(error).__name__}"
@@ -168,6 +171,10 @@ class Architecture:
                 f"{start} is a {found[0]} with depths {found[1]} and widths {found[2]}; wanted is a {self.kind} with "
                 f"{self.depths} and {self.widths}. Choose the size that fits."
             )
+        fresh = {str(key) for key in loaded["missing_keys"]} | {str(key[0]) for key in loaded["mismatched_keys"]}
+        lost = sorted(name for name in fresh if not name.startswith("classifier"))
+        if lost:
+            raise MorelliError(f"{start} lacks {len(lost)} weights of a {self.kind}, {lost[0]} for one.")
         return network
 
 

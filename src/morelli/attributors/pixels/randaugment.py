@@ -84,7 +84,8 @@ def _rotate(picture: Image.Image, strength: float, sign: float) -> Image.Image:
 
 @_operation("posterize")
 def _posterize(picture: Image.Image, strength: float, sign: float) -> Image.Image:
-    return ImageOps.posterize(picture, 4 - int(4 * strength))
+    # One bit at least: at the full strength none would be left, which is a black picture, and Pillow refuses it.
+    return ImageOps.posterize(picture, max(1, 4 - int(4 * strength)))
 
 
 @_operation("solarize")

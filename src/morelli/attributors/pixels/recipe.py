@@ -39,7 +39,7 @@ class Recipe:
     epochs : int
         Passes over all images.
     warm_up : float
-        Epochs in which the learning rate rises, at most all of them.
+        Epochs in which the learning rate rises; half of them, where there are fewer than twice as many.
     batch : int
         Images of a step, in all processes together; all images, where there are fewer.
     at_once : int
@@ -108,7 +108,7 @@ class Recipe:
             "layer_scale": 0 < self.layer_scale <= 1,
             "side": 32 <= self.side <= 384,
             "epochs": self.epochs >= 1,
-            "warm_up": 0 <= self.warm_up <= self.epochs,
+            "warm_up": self.warm_up >= 0,
             "batch": self.batch >= 1,
             "at_once": self.at_once >= 1,
             "learning_rate": 0 <= self.learning_rate < 1,

@@ -45,7 +45,7 @@ class Schedule:
             steps_per_epoch=per_epoch,
             epochs=recipe.epochs,
             images=images,
-            warm=round(recipe.warm_up * per_epoch),
+            warm=round(min(recipe.warm_up, recipe.epochs / 2) * per_epoch),
             highest=recipe.learning_rate * scale,
             last=min(recipe.last_rate, recipe.learning_rate) * scale,
         )
