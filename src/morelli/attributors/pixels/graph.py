@@ -122,9 +122,12 @@ def onnx_bytes(
     except KeyError as error:
         raise MorelliError(f"These weights are not of this network: {error} is missing.") from error
     graph.node("LogSoftmax", values, axis=-1, output=OUTPUT)
-    return graph.to_bytes(
-        "convnext",
-        inputs=[(INPUT, onnx.TensorProto.UINT8, ["n", side, side, 3])],
-        outputs=[(OUTPUT, onnx.TensorProto.FLOAT, ["n", n_classes])],
-        metadata=metadata,
-    )
+    try:
+        return graph.to_bytes(
+            "convnext",
+            inputs=[(INPUT, onnx.TensorProto.UINT8, ["n", side, side, 3])],
+            outputs=[(OUTPUT, onnx.TensorProto.FLOAT, ["n", n_classes])],
+            metadata=metadata,
+        )
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise MorelliError(f"These weights do not fit together: {str(error).splitlines()[0]}") from error

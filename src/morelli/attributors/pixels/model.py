@@ -205,9 +205,10 @@ class PixelModel:
             raise BundleError(f"{path}: the content does not match its own hash; the file was damaged or edited.")
         try:
             model = cls._rebuild(arrays, document, device)
+            layout_hash = model.encoder.recipe_hash
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, MorelliError) as error:
             raise BundleError(f"{path}: the network is not complete ({type(error).__name__}: {error}).") from error
-        if model.encoder.recipe_hash != model.layout_hash:
+        if layout_hash != model.layout_hash:
             raise BundleError(
                 f"{path}: this installation decodes or resizes images otherwise than the one that trained the network; "
                 "train it here, or install the same versions."
