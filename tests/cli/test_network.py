@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.attributors.pixels._striped import build
 from typer.testing import CliRunner
 
+from _striped import build
 from morelli.cli._app import app
 
 SMALL = ["--recipe", "processor", "--size", "1-1@8-16", "--side", "32", "--epochs", "3", "--batch", "16"]

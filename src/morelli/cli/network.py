@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -192,6 +193,8 @@ def train(
             planned=tell,
             progress=step,
         )
+    if os.environ.get("RANK", "0") != "0":  # torchrun started several, and the first one speaks
+        return
     facts = model.training
     typer.echo(
         f"{len(model.classes)} classes, {model.n_parameters / 1e6:.1f} M weights, {model.steps} steps; "

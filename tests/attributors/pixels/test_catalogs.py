@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.attributors.pixels._striped import NAMES, build
 
+from _striped import NAMES, build
 from morelli.attributors.pixels import FEW, PROCESSOR, PixelModel, train_network
 from morelli.attributors.pixels import catalogs as module
 from morelli.catalog import build_catalog

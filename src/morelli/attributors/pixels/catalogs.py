@@ -115,7 +115,8 @@ def train_network(
     tensorboard : bool, default False
         Whether to write events for TensorBoard too.
     decoding, planned, progress : callable, optional
-        Called with (done, total) after each image that is decoded; once before the first step; after each step.
+        Called with (done, total) after each image that is decoded; once before the first step; after each step. Of
+        several processes, in the first alone.
 
     Returns
     -------
@@ -149,7 +150,7 @@ def train_network(
         if finished is not None:
             return finished
         checkpoint = folder / CHECKPOINT_FILE
-        if planned is not None:
+        if planned is not None and processes.first:
             schedule = Schedule.of(recipe, len(part.train))
             planned(
                 Plan(
@@ -170,7 +171,7 @@ def train_network(
                 checkpoint, signature, folder / LOG_FILE, folder / TENSORBOARD_FOLDER if tensorboard else None
             ),
             processes=processes,
-            progress=progress,
+            progress=progress if processes.first else None,
         )
         if processes.first:
             judge = torch_judge(trained, recipe.kind)
