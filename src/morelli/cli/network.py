@@ -171,7 +171,7 @@ def train(
             err=True,
         )
 
-    with progress("Decoding images") as decoding, progress("Training") as report:
+    with progress("Decoding, then training") as report:
 
         def step(state: TrainingState) -> None:
             report(state.step, state.steps)
@@ -189,7 +189,7 @@ def train(
             threads=threads,
             workers=workers,
             tensorboard=tensorboard,
-            decoding=decoding,
+            decoding=report,
             planned=tell,
             progress=step,
         )

@@ -123,9 +123,8 @@ class Architecture:
         torch, transformers = load_deep(self.kind)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            if start == SCRATCH:
-                return _BUILDERS[self.kind](transformers, self, n_classes)
-            return self._pretrained(transformers, n_classes, start)
+            maker, config = _MAKERS[self.kind](transformers, self, n_classes)
+            return maker(config) if start == SCRATCH else self._pretrained(maker, n_classes, start)
 
     def restore(self, n_classes: int, arrays: Arrays) -> Any:
         """Return the network in torch with weights as `arrays_of` gave them.
@@ -146,10 +145,9 @@ class Architecture:
             ) from error
         return network
 
-    def _pretrained(self, transformers: Any, n_classes: int, start: str) -> Any:
+    def _pretrained(self, maker: Any, n_classes: int, start: str) -> Any:
         from safetensors import SafetensorError
 
-        maker = _BUILDERS[self.kind](transformers, self, n_classes).__class__
         local = Path(start).is_dir()
         try:
             network, loaded = maker.from_pretrained(
@@ -199,21 +197,7 @@ def arrays_of(network: Any) -> dict[str, NDArray[Any]]:
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in sorted(network.state_dict().items())}
 
 
-Builder = Callable[[Any, Architecture, int], Any]
-
-_BUILDERS: dict[str, Builder] = {}
-
-
-def _builds(kind: str) -> Callable[[Builder], Builder]:
-    def decorate(builder: Builder) -> Builder:
-        _BUILDERS[kind] = builder
-        return builder
-
-    return decorate
-
-
-@_builds("convnext")
-def _convnext(transformers: Any, of: Architecture, n_classes: int) -> Any:
+def _convnext(transformers: Any, of: Architecture, n_classes: int) -> tuple[Any, Any]:
     config = transformers.ConvNextConfig(
         depths=list(of.depths),
         hidden_sizes=list(of.widths),
@@ -222,15 +206,18 @@ def _convnext(transformers: Any, of: Architecture, n_classes: int) -> Any:
         layer_scale_init_value=of.layer_scale,
         layer_norm_eps=1e-6,  # of the last normalisation, as published; transformers' own default is another
     )
-    return transformers.ConvNextForImageClassification(config)
+    return transformers.ConvNextForImageClassification, config
 
 
-@_builds("resnet")
-def _resnet(transformers: Any, of: Architecture, n_classes: int) -> Any:
+def _resnet(transformers: Any, of: Architecture, n_classes: int) -> tuple[Any, Any]:
     config = transformers.ResNetConfig(
         depths=list(of.depths),
         hidden_sizes=list(of.widths),
         embedding_size=max(8, of.widths[0] // 4),
         num_labels=n_classes,
     )
-    return transformers.ResNetForImageClassification(config)
+    return transformers.ResNetForImageClassification, config
+
+
+_MAKERS: dict[str, Callable[[Any, Architecture, int], tuple[Any, Any]]] = {"convnext": _convnext, "resnet": _resnet}
+"""By kind, what gives transformers' class of the network and its configuration."""

@@ -151,13 +151,9 @@ def train_network(
             return finished
         checkpoint = folder / CHECKPOINT_FILE
         if planned is not None and processes.first:
+            sizes = (len(part.train), len(part.held), len(part.names))
             schedule = Schedule.of(recipe, len(part.train))
-            planned(
-                Plan(
-                    len(part.train), len(part.held), len(part.names), layout, schedule, processes.world, place,
-                    checkpoint.exists(),
-                )
-            )  # fmt: skip
+            planned(Plan(*sizes, layout, schedule, processes.world, place, checkpoint.exists()))
         trained = train_pictures(
             store.pixels,
             part.codes,

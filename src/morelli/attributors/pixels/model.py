@@ -29,14 +29,16 @@ from morelli.encoders.pictures import PictureEncoder, picture_encoder
 from morelli.encoders.pretrained.onnx_models import open_session
 from morelli.errors import BundleError, MorelliError
 
-__all__ = ["NETWORK_FILE", "PixelModel"]
+__all__ = ["NETWORK_FILE", "NETWORK_KEY", "PixelModel"]
 
 NETWORK_FILE: Final = "network.safetensors"
 """Name of the file in the folder of a training."""
 
 SCHEMA_VERSION: Final = 1
 MAX_BYTES: Final = 4 * 1024**3
-_KEY: Final = "morelli.network"
+NETWORK_KEY: Final = "morelli.network"
+"""Under which the document stands in a file's header."""
+
 _WEIGHTS: Final = "weights/"
 
 Float = NDArray[np.float64]
@@ -158,7 +160,11 @@ class PixelModel:
         """
         document = {name: value for name, value in self._document().items() if name != "references"}
         return onnx_bytes(
-            self.recipe.architecture, self.arrays, self.recipe.side, len(self.classes), {_KEY: canonical(document)}
+            self.recipe.architecture,
+            self.arrays,
+            self.recipe.side,
+            len(self.classes),
+            {NETWORK_KEY: canonical(document)},
         )
 
     def export(self, path: str | os.PathLike[str]) -> Path:
@@ -175,7 +181,7 @@ class PixelModel:
         arrays, document = self._arrays(), self._document()
         sealed = canonical({"id": content_hash(arrays, document), **document})
         with atomic_path(path) as temporary:
-            save_file(arrays, temporary, metadata={_KEY: sealed})
+            save_file(arrays, temporary, metadata={NETWORK_KEY: sealed})
         return Path(path)
 
     @classmethod
@@ -194,7 +200,7 @@ class PixelModel:
             There is no network, or it is damaged, of another version, or sees other pixels on this installation.
         """
         path = Path(path) / NETWORK_FILE if Path(path).is_dir() else Path(path)
-        arrays, document = read_sealed(path, key=_KEY, what="network", max_bytes=MAX_BYTES)
+        arrays, document = read_sealed(path, key=NETWORK_KEY, what="network", max_bytes=MAX_BYTES)
         claimed = document.pop("id", None)
         if document.get("schema_version") != SCHEMA_VERSION:
             raise BundleError(

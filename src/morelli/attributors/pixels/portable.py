@@ -14,7 +14,7 @@ from morelli.attributors.answers import Answers
 from morelli.attributors.doubting import Doubting
 from morelli.attributors.pixels.graph import INPUT, OUTPUT
 from morelli.attributors.pixels.judging import judge_pictures
-from morelli.attributors.pixels.model import _KEY
+from morelli.attributors.pixels.model import NETWORK_KEY
 from morelli.attributors.pixels.pictures import as_pictures
 from morelli.attributors.pixels.recipe import Recipe
 from morelli.encoders.pictures import picture_encoder
@@ -53,7 +53,7 @@ class PortableNetwork:
         model = read_onnx(path)
         facts = {each.key: each.value for each in model.metadata_props}
         try:
-            self.document: dict[str, Any] = json.loads(facts[_KEY])
+            self.document: dict[str, Any] = json.loads(facts[NETWORK_KEY])
             self._recipe = Recipe.from_dict(self.document["recipe"])
             self.classes = tuple(str(name) for name in self.document["classes"])
             self._encoder = picture_encoder(self.document["layout"])

@@ -138,12 +138,12 @@ class Recipe:
 
     def _convert(self, name: str) -> None:
         """Take whole numbers for reals and the reverse, as a command line gives them, and nothing else."""
-        value, kind = getattr(self, name), type(_DEFAULTS[name]) if name in _DEFAULTS else None
+        value, kind = getattr(self, name), type(_DEFAULTS[name])
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(self, name, float(value))
         elif kind is int and isinstance(value, float) and value.is_integer():
             object.__setattr__(self, name, int(value))
-        elif kind is not None and type(value) is not kind:
+        elif type(value) is not kind:
             raise MorelliError(f"{name} of a network on pixels is of the type {kind.__name__}, not {value!r}.")
 
     @property
@@ -196,8 +196,7 @@ class Recipe:
         return PUBLISHED.with_settings(values)
 
 
-_DEFAULTS: dict[str, Any] = {}
-_DEFAULTS.update({each.name: each.default for each in fields(Recipe)})
+_DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Recipe)}
 
 PUBLISHED = Recipe()
 """For hundreds of thousands of images and GPUs."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -251,17 +251,13 @@ _Job = tuple[str, str, str | None]
 _Cut = tuple[bytes | None, str | None]
 
 
-def _cut_all(jobs: list[_Job], workers: int | None) -> Any:
-    count = workers or (processors() if len(jobs) > _FEW else 1)
-    return _stream(jobs, count)
-
-
-def _stream(jobs: list[_Job], workers: int) -> Iterator[_Cut]:
-    if workers == 1:
+def _cut_all(jobs: list[_Job], workers: int | None) -> Generator[_Cut, None, None]:
+    """Yield what `_cut` makes of each job."""
+    if (workers or (processors() if len(jobs) > _FEW else 1)) == 1:
         yield from map(_cut, jobs)
         return
     try:
-        yield from map_in_processes(_cut, iter(jobs), workers, initializer=_nothing)
+        yield from map_in_processes(_cut, iter(jobs), workers or processors(), initializer=_nothing)
     except WorkerDied as error:
         raise MorelliError(
             f"A process that decoded images has died, perhaps for want of memory. {error} Use fewer workers; the same "
