@@ -15,6 +15,7 @@ SMALL = ["--recipe", "processor", "--size", "1-1@8-16", "--side", "32", "--epoch
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     pytest.importorskip("transformers", reason="networks are those of transformers, which the deep extra brings")
+    pytest.importorskip("torch", reason="training needs torch, which the deep extra brings")
     folder = tmp_path_factory.mktemp("cli-network")
     catalog = build(folder / "images", range(10))
     catalog.write(folder / "images.parquet")

@@ -107,9 +107,13 @@ def test_what_is_registered_sees_what_its_encoder_shows(name, torch):
         assert estimator.patches == encoder.patches
         assert 32 <= estimator.recipe.side <= encoder.side
         assert (estimator.random_state, estimator.threads, estimator.recipe.epochs) == (3, 1, 4)
-    assert info.build({"patches-96x9": slice(0, 9)}).estimator.patches == 9
-    if name.endswith("patches"):
-        assert (estimator.recipe.smallest_crop, estimator.recipe.randaugment) == (1.0, 0.0)
+    native = info.build({"patches-96x9": slice(0, 9)}).estimator
+    assert (native.patches, native.recipe.side, native.recipe.smallest_crop, native.recipe.randaugment) == (9, 96, 1, 0)
+    whole = info.build({"thumbnail-128": slice(0, 9)}).estimator
+    assert (whole.patches, whole.recipe.side) == (1, 112)
+    assert info.build({"thumbnail-128": slice(0, 9)}, side=96).estimator.recipe.side == 96
+    usual = {"thumbnail-256": 224, "thumbnail-64": 56, "patches-64x16": 64}
+    assert estimator.recipe.side == usual[info.encoder]
     with pytest.raises(MorelliError, match="no setting depth; there are: "):
         info.build({}, depth=3)
 

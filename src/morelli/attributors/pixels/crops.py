@@ -11,7 +11,7 @@ from PIL import Image
 from morelli.attributors.pixels.randaugment import randaugment
 from morelli.attributors.pixels.recipe import Recipe
 
-__all__ = ["augmented", "middle", "stored_side"]
+__all__ = ["augmented", "middle", "seen_side", "stored_side"]
 
 Pixels = NDArray[np.uint8]
 
@@ -28,6 +28,17 @@ def stored_side(side: int) -> int:
     [256, 64, 73, 439]
     """
     return round(side * 256 / 224)
+
+
+def seen_side(stored: int) -> int:
+    """Return the side of crops from thumbnails of `stored` pixels: the reverse of `stored_side`.
+
+    Examples
+    --------
+    >>> [seen_side(stored) for stored in (256, 64, 73, 439)]
+    [224, 56, 64, 384]
+    """
+    return round(stored * 224 / 256)
 
 
 def middle(pictures: Pixels, side: int) -> Pixels:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from morelli.attributors.pixels.architectures import SIZES, load_deep
+from morelli.attributors.pixels.crops import seen_side
 from morelli.attributors.pixels.network import PixelNetwork
 from morelli.attributors.pixels.recipe import FEW, PROCESSOR, Recipe, native
 from morelli.attributors.registry import register_attributor
-from morelli.encoders.pictures import picture_encoder
+from morelli.encoders.pictures import PictureEncoder, Thumbnail, picture_encoder
 
 Blocks = Mapping[str, slice]
 
@@ -23,18 +24,26 @@ _SMALL_RESNET = replace(PROCESSOR, kind="resnet", size="1-1-1-1@32-64-96-128")
 _RESNET = replace(FEW, kind="resnet", size="50", decay=0.05)
 
 
+def _suited(recipe: Recipe, encoder: PictureEncoder) -> Recipe:
+    """Return a recipe for what an encoder shows: 7/8 of a thumbnail's side, native patches whole and not resampled."""
+    if isinstance(encoder, Thumbnail):
+        return replace(recipe, side=seen_side(encoder.side))
+    return native(recipe, encoder.side)
+
+
 def _register(name: str, recipe: Recipe, encoder: str, summary: str, source: str) -> None:
     # In a comparison, a rival that learns nothing is a finding, and its calibration out of fold says so.
     recipe = replace(recipe, check=0.0)
 
     @register_attributor(name, summary=summary, source=source, encoder=encoder, n_folds=2, pixels=True)
     def make(blocks: Blocks, *, seed: int, level: float, **options: Any) -> PixelNetwork:
-        """Return the estimator; its pictures are those of the encoder whose block it is given."""
+        """Return the estimator for the encoder whose block it is given."""
         load_deep(recipe.kind)  # now, and not after an hour of measuring images
-        patches = picture_encoder(next(iter(blocks), encoder)).patches
+        shown = picture_encoder(next(iter(blocks), encoder))
         own = {key: value for key, value in options.items() if key in _OF_ESTIMATOR}
         rest = {key: value for key, value in options.items() if key not in _OF_ESTIMATOR}
-        return PixelNetwork(recipe.with_settings(rest), **{"patches": patches, "random_state": seed, **own})
+        suited = _suited(recipe, shown).with_settings(rest)
+        return PixelNetwork(suited, **{"patches": shown.patches, "random_state": seed, **own})
 
 
 for _size in SIZES["convnext"]:
@@ -48,7 +57,7 @@ for _size in SIZES["convnext"]:
     )
     _register(
         f"{_name}:patches",
-        native(_recipe, 64),
+        _recipe,
         "patches-64x16",
         f"ConvNeXt-{_size.capitalize()} on 16 native patches of 64 pixels, from scratch; their mean word.",
         _UNIFIED,
@@ -62,7 +71,7 @@ _register(
 )
 _register(
     "convnext-tiny:small-patches",
-    native(PROCESSOR, 64),
+    PROCESSOR,
     "patches-64x16",
     "A ConvNeXt of 0.4 M weights on 16 native patches of 64 pixels, for a processor; their mean word.",
     _UNIFIED,
