@@ -16,7 +16,6 @@ from morelli.attributors.pixels import FEW, Architecture, PixelModel, PortableNe
 from morelli.attributors.pixels.architectures import arrays_of
 from morelli.attributors.pixels.graph import onnx_bytes
 from morelli.attributors.pixels.judging import judge_pictures, torch_judge
-from morelli.attributors.pixels.training import Trained
 from morelli.encoders.pictures import picture_encoder
 from morelli.errors import BundleError, MorelliError
 
@@ -80,7 +79,7 @@ def test_the_graph_is_the_network(size, torch):
         for weight in network.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
     seen = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    judge = torch_judge(Trained(network, "cpu", 1, 0.0, 0.0), "convnext")
+    judge = torch_judge(network, "cpu", "convnext")
     expected = judge_pictures(judge, seen[:, None], 64, 8, 4)
     session = open_session(onnx_bytes(architecture, arrays_of(network), 64, 4, {}), 1)
     assert session.run(["log_proba"], {"pictures": seen})[0] == pytest.approx(expected, abs=1e-4)
@@ -117,7 +116,7 @@ def test_answers_are_an_attributors(model, pictures, network):
     assert (model.answer_rows(pictures, np.array([4, 1])).proba == model.answer(pictures[[4, 1]]).proba).all()
     assert (model.without(answers, "whole") == 1 / 3).all()
     assert list(model.weights_) == ["whole"]
-    judge = torch_judge(Trained(network, "cpu", 1, 0.0, 0.0), "convnext")
+    judge = torch_judge(network, "cpu", "convnext")
     by_torch = judge_pictures(judge, pictures, 32, 8, 3)
     assert model.predict_log_proba(pictures) == pytest.approx(by_torch, abs=1e-4)
 
@@ -194,7 +193,7 @@ def test_judging_needs_no_torch(model, network, tmp_path):
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     names, by_onnx, by_model = json.loads(process.stdout.splitlines()[-1])
-    judge = torch_judge(Trained(network, "cpu", 1, 0.0, 0.0), "convnext")
+    judge = torch_judge(network, "cpu", "convnext")
     cut = model.encoder.cut(pixels)[None]
     expected = model.doubting.answer(judge_pictures(judge, cut, 32, 8, 3)).proba[0]
     assert tuple(names) == NAMES

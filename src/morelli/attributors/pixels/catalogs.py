@@ -170,7 +170,7 @@ def train_network(
             progress=progress if processes.first else None,
         )
         if processes.first:
-            judge = torch_judge(trained, recipe.kind)
+            judge = torch_judge(trained.network, trained.device, recipe.kind)
             logits = judge_pictures(judge, store.pixels, recipe.side, recipe.at_once, len(part.names), part.held)
             doubting, training = part.calibrated(logits, level, seed)
             usable = labelled.filter(store.ok)

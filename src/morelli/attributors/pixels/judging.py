@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,6 @@ from scipy.special import log_softmax
 from morelli.attributors.pixels.architectures import load_deep
 from morelli.attributors.pixels.crops import middle
 from morelli.attributors.pixels.learner import to_device
-from morelli.attributors.pixels.training import Trained
 
 __all__ = ["judge_pictures", "torch_judge"]
 
@@ -58,13 +58,13 @@ def judge_pictures(
     return np.concatenate(parts)
 
 
-def torch_judge(trained: Trained, kind: str) -> Judge:
-    """Return the judge that a trained network is."""
+def torch_judge(network: Any, device: str, kind: str) -> Judge:
+    """Return the judge that a network in torch is, in evaluation mode and on a device."""
     torch, _ = load_deep(kind)
 
     def judge(pictures: Pixels) -> Float:
         with torch.no_grad(), torch.backends.cudnn.flags(deterministic=True, benchmark=False):
-            logits = trained.network(pixel_values=to_device(torch, pictures, trained.device)).logits
+            logits = network(pixel_values=to_device(torch, pictures, device)).logits
         return np.asarray(logits.double().cpu().numpy())
 
     return judge

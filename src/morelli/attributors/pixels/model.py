@@ -22,7 +22,6 @@ from morelli.attributors.pixels.graph import INPUT, OUTPUT, onnx_bytes
 from morelli.attributors.pixels.judging import Judge, judge_pictures, torch_judge
 from morelli.attributors.pixels.pictures import as_pictures
 from morelli.attributors.pixels.recipe import Recipe
-from morelli.attributors.pixels.training import Trained
 from morelli.attributors.sealed import canonical, content_hash, read_sealed
 from morelli.encoders._torch import choose_device, load_torch
 from morelli.encoders.pictures import PictureEncoder, picture_encoder
@@ -142,7 +141,7 @@ class PixelModel:
             device = choose_device(torch, self.device)
             if device == "cuda":
                 network = self.recipe.architecture.restore(len(self.classes), self.arrays).to(device).eval()
-                return torch_judge(Trained(network, device, self.steps, float("nan"), float("nan")), self.recipe.kind)
+                return torch_judge(network, device, self.recipe.kind)
         session = open_session(self.to_onnx(), 0)
 
         def judge(pictures: NDArray[np.uint8]) -> Float:

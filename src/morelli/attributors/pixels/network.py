@@ -110,7 +110,7 @@ class PixelNetwork(Rival):
 
     def _logits(self, X: NDArray[Any]) -> Float:
         recipe = self._recipe
-        judge = torch_judge(self.trained_, recipe.kind)
+        judge = torch_judge(self.trained_.network, self.trained_.device, recipe.kind)
         pictures = as_pictures(X, self.patches)
         return judge_pictures(judge, pictures, recipe.side, recipe.at_once, len(self.classes_))
 
