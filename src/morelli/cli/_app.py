@@ -17,7 +17,7 @@ from morelli.cli import (
     evaluate,
     fit,
     lists,
-    network,
+    pixels,
     prompts,
     robustness,
     show,
@@ -48,7 +48,7 @@ register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
-app.add_typer(network.app, name="network")
+app.add_typer(pixels.app, name="pixels")
 register(app, "families", lists.families)
 register(app, "views", lists.views)
 register(app, "prompts", prompts.prompts)

@@ -7,7 +7,7 @@ from morelli.attributors.pixels import FEW, PROCESSOR, PixelModel, train_network
 from morelli.attributors.pixels import catalogs as module
 from morelli.catalog import build_catalog
 from morelli.errors import MorelliError, NotEnoughDataError
-from morelli.trials.networks import evaluate_network, network_notes
+from morelli.trials.pixels import evaluate_network, network_notes
 
 PROMPTS = 12
 

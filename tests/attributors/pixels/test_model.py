@@ -203,7 +203,7 @@ def test_judging_needs_no_torch(model, network, tmp_path):
 def test_onnx_files_of_others_are_refused(model, tmp_path):
     path = tmp_path / "network.onnx"
     path.write_bytes(onnx_bytes(RECIPE.architecture, model.arrays, 32, 3, {"format": "other"}))
-    with pytest.raises(MorelliError, match="no network that morelli network export wrote"):
+    with pytest.raises(MorelliError, match="no network that morelli pixels export wrote"):
         PortableNetwork(path)
     model.export(path)
     assert model.to_onnx() == path.read_bytes(), "the same bytes again"

@@ -221,7 +221,7 @@ class PixelModel:
         return model
 
     def describe(self) -> dict[str, Any]:
-        """Return what ``morelli network show`` tells, JSON-ready."""
+        """Return what ``morelli pixels show`` tells, JSON-ready."""
         document = self._document()
         document["references"] = {
             "fingerprint": self.references.fingerprint,

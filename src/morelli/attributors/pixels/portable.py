@@ -59,7 +59,7 @@ class PortableNetwork:
             self._encoder = picture_encoder(self.document["layout"])
             self._doubting = Doubting.from_dict(self.document["doubting"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MorelliError(f"{path} is no network that morelli network export wrote, or a damaged one.") from error
+            raise MorelliError(f"{path} is no network that morelli pixels export wrote, or a damaged one.") from error
         self._session = open_session(Path(path), threads)
 
     def look(self, pixels: NDArray[np.uint8]) -> Answers:

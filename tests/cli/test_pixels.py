@@ -23,7 +23,7 @@ def images(tmp_path_factory) -> Path:
 
 
 def call(*words: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, ["network", *map(str, words)])
+    result = CliRunner().invoke(app, ["pixels", *map(str, words)])
     assert result.exit_code == code, result.output
     return result.output
 

@@ -1,4 +1,4 @@
-"""``morelli network train | evaluate | export | show``."""
+"""``morelli pixels train | evaluate | export | show``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SUMMARY = "Train a ConvNeXt on pixels, measure it, and export it."
 app = typer.Typer(help=SUMMARY, short_help=SUMMARY, no_args_is_help=True, rich_markup_mode=None)
 
 NetworkArgument = Annotated[
-    Path, typer.Argument(metavar="NETWORK", help="Folder that morelli network train wrote, or the network's file.")
+    Path, typer.Argument(metavar="NETWORK", help="Folder that morelli pixels train wrote, or the network's file.")
 ]
 
 
@@ -135,22 +135,22 @@ def train(
     """Train a ConvNeXt on labelled images, from scratch.
 
     The recipe is the published one of the paper's line of work, unless --recipe or --set say otherwise; what a network
-    was trained with is told by "morelli network show". Images are decoded once, into one file in the folder. The state
+    was trained with is told by "morelli pixels show". Images are decoded once, into one file in the folder. The state
     is kept every minute: the same command goes on where it stopped. A training whose loss has not left ln(number of
     models) after three tenths of its steps ends with advice.
 
     With --patches nothing is resized: the network sees patches of --side native pixels, and an image is judged by the
     mean over its patches. Recipes leave random resized crops and RandAugment out then.
 
-    Several GPUs: torchrun --nproc-per-node 2 -m morelli network train ...
+    Several GPUs: torchrun --nproc-per-node 2 -m morelli pixels train ...
 
     Examples:
 
-        morelli network train references.parquet -o network/
-        morelli network train references.parquet -o network/ --split train --size atto --side 96
-        morelli network train references.parquet -o network/ --recipe processor --patches 16 --side 64
-        morelli network train references.parquet -o network/ --recipe few --epochs 100 --set mixup=0
-        morelli network train references.parquet -o network/ --at-once 256 --device cuda --tensorboard
+        morelli pixels train references.parquet -o network/
+        morelli pixels train references.parquet -o network/ --split train --size atto --side 96
+        morelli pixels train references.parquet -o network/ --recipe processor --patches 16 --side 64
+        morelli pixels train references.parquet -o network/ --recipe few --epochs 100 --set mixup=0
+        morelli pixels train references.parquet -o network/ --at-once 256 --device cuda --tensorboard
     """
     check_output(output, folder=True)
     named = {"size": size, "side": side, "epochs": epochs, "batch": batch, "at_once": at_once}
@@ -241,8 +241,8 @@ def evaluate(
 
     Examples:
 
-        morelli network evaluate network/ held-out.parquet -o report/
-        morelli network evaluate network/ all.parquet --split test -o report/ --json
+        morelli pixels evaluate network/ held-out.parquet -o report/
+        morelli pixels evaluate network/ all.parquet --split test -o report/ --json
     """
     check_output(output, folder=True)
 
@@ -250,7 +250,7 @@ def evaluate(
 
     from morelli.attributors.pixels import PixelModel
     from morelli.report import class_table, metrics_table, write_evaluation
-    from morelli.trials.networks import evaluate_network, network_notes
+    from morelli.trials.pixels import evaluate_network, network_notes
 
     model, images = PixelModel.load(network, device=device.value), open_catalog(catalog, split)
     images.column(model.label)  # refuses a column that there is not, before the images are decoded
@@ -289,7 +289,7 @@ def export(
 
     Examples:
 
-        morelli network export network/ -o network.onnx
+        morelli pixels export network/ -o network.onnx
     """
     check_output(output)
 
@@ -307,8 +307,8 @@ def show(
 
     Examples:
 
-        morelli network show network/
-        morelli network show network/ --json | jq .recipe
+        morelli pixels show network/
+        morelli pixels show network/ --json | jq .recipe
     """
     from rich.console import Console
     from rich.table import Table
