@@ -33,7 +33,7 @@ def test_infos_are_complete(info):
     assert info.source
     assert join_encoders(info.encoder).name == info.encoder
     assert parse_attributor(info.name).name == info.name
-    assert info.pixels == info.encoder.startswith("thumbnail-")
+    assert info.pixels == info.encoder.startswith(("thumbnail-", "patches-"))
 
 
 @pytest.mark.parametrize("name", VECTORS)
@@ -67,10 +67,12 @@ def test_grammar():
         parse_attributor("oracle")
     with pytest.raises(MorelliError, match="No encoder is called 'tea-leaves'"):
         parse_attributor("knn@tea-leaves")
-    with pytest.raises(MorelliError, match="thumbnails are packed pixels"):
+    with pytest.raises(MorelliError, match="pictures are packed pixels"):
         parse_attributor("knn@thumbnail-64")
-    with pytest.raises(MorelliError, match="reads thumbnails only"):
-        parse_attributor("resnet50@forensic")
+    for text in ("resnet50@forensic", "resnet50@thumbnail-64+patches-64x16", "convnext-atto@thumbnail-64+forensic"):
+        with pytest.raises(MorelliError, match="reads one encoder of pictures only"):
+            parse_attributor(text)
+    assert parse_attributor("convnext-atto@patches-96x4").encoder == "patches-96x4"
 
 
 def test_registering():

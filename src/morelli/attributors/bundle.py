@@ -7,8 +7,6 @@ that a file that was cut off, edited or made by something else is refused with t
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +19,9 @@ from numpy.typing import NDArray
 
 from morelli._files import atomic_path
 from morelli._version import __version__
+from morelli.attributors.sealed import canonical as _canonical
+from morelli.attributors.sealed import content_hash as _content_hash
+from morelli.attributors.sealed import read_sealed
 from morelli.attributors.view_trained import ViewTrainedAttributor
 from morelli.encoders import Encoder, join_encoders
 from morelli.errors import BundleError, MorelliError
@@ -267,50 +268,5 @@ def _check_document(document: Mapping[str, Any], encoder: Encoder) -> None:
         raise ValueError("its families have other columns than this installation measures")
 
 
-def _content_hash(arrays: Mapping[str, NDArray[Any]], document: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(_canonical(document).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _canonical(document: Mapping[str, Any]) -> str:
-    """Return the one JSON text of a document; ValueError for NaN and infinity, which JSON does not have."""
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    # Half a surrogate pair (from a file name that is not UTF-8) becomes the escape that JSON has for it.
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise BundleError(f"{path}: there is no such file.")
-    if path.stat().st_size > MAX_BYTES:
-        raise BundleError(f"{path}: larger than {MAX_BYTES // 1024**3} GiB; that is no bundle.")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(_KEY)
-            arrays = {} if text is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:  # the last two: foreign dtypes
-        raise BundleError(f"{path}: not a Morelli bundle, or cut off ({error}).") from error
-    if text is None:
-        raise BundleError(f"{path}: a safetensors file, but not a Morelli bundle.")
-    try:
-        document = json.loads(text)
-        # Any other spelling of the same values is not ours: no byte may change without notice.
-        canonical = isinstance(document, dict) and _canonical(document) == text and _is_padded_plainly(path)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: the bundle's description is damaged ({error}).") from error
-    if not canonical:
-        raise BundleError(f"{path}: the bundle's description is damaged or was edited.")
-    return arrays, document
-
-
-def _is_padded_plainly(path: Path) -> bool:
-    """Say whether only spaces fill the header up: the library skips any white space, and the hash does not see it."""
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        return stream.read(length).rstrip(b" ").endswith(b"}")
+    return read_sealed(path, key=_KEY, what="bundle", max_bytes=MAX_BYTES)

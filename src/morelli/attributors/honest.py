@@ -10,22 +10,15 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
 from morelli.attributors._folding import check_classes, check_group_ids, deal_references
 from morelli.attributors.answers import Answers, Training
-from morelli.attributors.calibrator_choice import choose_calibrator
-from morelli.attributors.conformal import SplitConformal
+from morelli.attributors.doubting import WHOLE, Doubting
 from morelli.attributors.fused import MIN_IMAGES
-from morelli.attributors.open_set import OpenSetModel
-from morelli.attributors.strangeness import max_probability_score
 
 __all__ = ["WHOLE", "OutOfFold"]
 
 Float = NDArray[np.float64]
-
-WHOLE = "whole"
-"""Name of the only family of an attributor that is not made of families."""
 
 _LEAST_LOG = float(np.log(1e-12))
 """Log-probability of a class that an estimator calls impossible, unless it finds a possible one less likely still."""
@@ -58,9 +51,8 @@ class OutOfFold(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     estimator_ : scikit-learn classifier
         Fitted to all references.
     training_ : Training
-    calibration_ : CalibratorChoice
-    conformal_ : SplitConformal
-    open_set_ : OpenSetModel
+    doubting_ : Doubting
+        Calibration, conformal sets and the open set.
     weights_ : dict of str to float
         The one entry ``whole``.
 
@@ -112,11 +104,9 @@ class OutOfFold(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for name in range(int(fold.max()) + 1):
             train, test = fold != name, fold == name
             logits[test] = self._logits(self._fitted(values[train], codes[train], own_groups, train), values[test])
-        with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
-            self.calibration_ = choose_calibrator(logits, codes, own_groups, self.random_state)
-            log_proba = self._cross_calibrate(logits, codes, fold)
-        self.conformal_ = SplitConformal(level=self.level).fit(np.exp(log_proba), codes)
-        self.open_set_ = OpenSetModel().fit(max_probability_score(log_proba))
+        self.doubting_, log_proba = Doubting.learn(
+            logits, codes, own_groups, fold, level=self.level, seed=self.random_state
+        )
         self.training_ = Training(
             n_images={str(name): int(n) for name, n in zip(self.classes_, np.bincount(codes), strict=True)},
             n_groups=len(codes) if own_groups is None else int(own_groups.max()) + 1,
@@ -133,16 +123,19 @@ class OutOfFold(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def smallest_p(self) -> float:
         """The smallest open-set p-value that the number of references allows."""
-        return self.open_set_.smallest
+        return self.doubting_.open_set.smallest
 
     def predict_log_proba(self, X: ArrayLike) -> Float:
         """Return the logarithms of the calibrated probabilities, shape (n, K)."""
-        return self.calibration_.calibrator.doubted(self._undoubted(X))
+        return self.doubting_.doubted(self._undoubted(X))
 
     def _undoubted(self, X: ArrayLike) -> Float:
+        return self.doubting_.undoubted(self._judged(X))
+
+    def _judged(self, X: ArrayLike) -> Float:
         check_is_fitted(self)
         values = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        return self.calibration_.calibrator.undoubted(self._logits(self.estimator_, values))
+        return self._logits(self.estimator_, values)
 
     def predict_proba(self, X: ArrayLike) -> Float:
         """Return calibrated probabilities among the candidates, shape (n, K)."""
@@ -154,22 +147,12 @@ class OutOfFold(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def answer(self, X: ArrayLike) -> Answers:
         """Return probabilities, conformal sets, open-set p-values and the evidence of the whole, for (n, d)."""
-        undoubted = self._undoubted(X)
-        log_proba = self.calibration_.calibrator.doubted(undoubted)
-        proba = np.exp(log_proba)
-        return Answers(
-            proba=proba,
-            undoubted=undoubted,
-            prediction_set=self.conformal_.predict_set(proba),
-            open_set_p=self.open_set_.p_values(max_probability_score(log_proba)),
-            evidence={WHOLE: undoubted - undoubted.mean(axis=1, keepdims=True)},
-            family_proba={WHOLE: proba},
-        )
+        return self.doubting_.answer(self._judged(X))
 
     def without(self, answers: Answers, family: str) -> Float:
         """Return what remains without the evidence of `family`, shape (n, K): without the whole, 1 / K each."""
         left = log_softmax(answers.undoubted - answers.evidence[family], axis=1)
-        return np.asarray(np.exp(self.calibration_.calibrator.doubted(left)))
+        return np.asarray(np.exp(self.doubting_.doubted(left)))
 
     def _fitted(
         self, X: NDArray[Any], codes: NDArray[np.integer], groups: NDArray[np.int64] | None, rows: NDArray[np.bool_]
@@ -192,12 +175,3 @@ class OutOfFold(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         logits = np.repeat(floor, len(self.classes_), axis=1)
         logits[:, estimator.classes_] = np.maximum(known, floor)
         return logits
-
-    def _cross_calibrate(self, logits: Float, codes: NDArray[np.integer], fold: NDArray[np.int64]) -> Float:
-        """Calibrate every fold by the others: thresholds must not come from what the calibration was fitted to."""
-        log_proba = np.empty_like(logits)
-        kind = type(self.calibration_.calibrator)
-        for name in range(int(fold.max()) + 1):
-            rows, others = fold == name, fold != name
-            log_proba[rows] = kind().fit(logits[others], codes[others]).transform(logits[rows])
-        return log_proba

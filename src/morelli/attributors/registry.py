@@ -21,6 +21,7 @@ from morelli.attributors.honest import OutOfFold
 from morelli.attributors.view_trained import ViewTrainedAttributor
 from morelli.catalog import Catalog, group_catalog
 from morelli.encoders import Features, join_encoders
+from morelli.encoders.pictures import PICTURE_PREFIXES
 from morelli.errors import MorelliError
 from morelli.views import parse_view
 
@@ -41,16 +42,24 @@ DEFAULT_ATTRIBUTOR = "fused"
 
 Blocks = Mapping[str, slice]
 
-_PIXELS = "thumbnail-"
-"""How the names of encoders begin that keep pixels."""
-
 
 class Attributor(Protocol):
     """What the engine asks of a fitted attributor; see :class:`~morelli.attributors.FusedAttributor`."""
 
-    classes_: NDArray[Any]
-    training_: Training
-    weights_: dict[str, float]
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The candidates, sorted."""
+        ...
+
+    @property
+    def training_(self) -> Training:
+        """Facts about the fit."""
+        ...
+
+    @property
+    def weights_(self) -> dict[str, float]:
+        """Its families, and how much they weigh."""
+        ...
 
     def answer(self, X: ArrayLike) -> Answers:
         """Judge images, shape (n, d)."""
@@ -95,7 +104,7 @@ class AttributorInfo:
     background : bool
         Whether its ``fit`` takes images by models that are no candidates, `background`.
     pixels : bool
-        Whether it reads thumbnails, and nothing else.
+        Whether it reads thumbnails or native patches, and nothing else.
     """
 
     name: str
@@ -213,8 +222,9 @@ def parse_attributor(text: str) -> AttributorSpec:
     info = get_attributor_info(name)
     spec = AttributorSpec(info, encoder if at else info.encoder)
     join_encoders(spec.encoder)
-    if any(part.strip().startswith(_PIXELS) for part in spec.encoder.split("+")) != info.pixels:
-        reads = "thumbnails only" if info.pixels else "vectors, and thumbnails are packed pixels"
+    parts = [part.strip() for part in spec.encoder.split("+")]
+    if any(part.startswith(PICTURE_PREFIXES) for part in parts) != info.pixels or (info.pixels and len(parts) > 1):
+        reads = "one encoder of pictures only" if info.pixels else "vectors, and pictures are packed pixels"
         raise MorelliError(f"{spec.name}: {name} reads {reads}; its own encoder is {info.encoder}.")
     return spec
 
@@ -303,6 +313,7 @@ def _background(images: Catalog, tables: Sequence[Features], label: str, groups:
 def _load_rivals() -> None:
     """Import the rivals, which register themselves; not at the head of this file, which they import."""
     importlib.import_module("morelli.attributors.rivals")
+    importlib.import_module("morelli.attributors.pixels.registered")
     load_plugins()
 
 

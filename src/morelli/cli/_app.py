@@ -19,6 +19,7 @@ from morelli.cli import (
     fit,
     lists,
     networks,
+    pixels,
     presence,
     prompts,
     robustness,
@@ -52,6 +53,7 @@ app.add_typer(study.app, name="study")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(networks.app, name="networks")
+app.add_typer(pixels.app, name="pixels")
 register(app, "families", lists.families)
 register(app, "views", lists.views)
 register(app, "prompts", prompts.prompts)

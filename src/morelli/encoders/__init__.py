@@ -8,8 +8,9 @@ from morelli.encoders.extract import Extraction, extract, iter_extract
 from morelli.encoders.features import Features
 from morelli.encoders.fingerprint import FingerprintEncoder, fit_fingerprint, train_fingerprint
 from morelli.encoders.joint import JointEncoder, join_encoders
+from morelli.encoders.pictures import NativePatches, Thumbnail
 from morelli.encoders.registry import EncoderInfo, get_encoder, list_encoders, register_encoder
-from morelli.encoders.rivals import MarraResidual, SpectrumTail, Thumbnail
+from morelli.encoders.rivals import MarraResidual, SpectrumTail
 
 __all__ = [
     "Encoded",
@@ -22,6 +23,7 @@ __all__ = [
     "ForensicEncoder",
     "JointEncoder",
     "MarraResidual",
+    "NativePatches",
     "SpectrumTail",
     "Thumbnail",
     "default_cache_path",

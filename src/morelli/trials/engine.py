@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors import Answers, Bundle, decide
+from morelli.attributors import Answers, Bundle, References, decide
 from morelli.attributors.fitting import OPEN_SET_LEVEL, lineages_of, prompt_hash
 from morelli.attributors.registry import (
     DEFAULT_ATTRIBUTOR,
@@ -26,7 +26,7 @@ from morelli.encoders import FeatureCache, Features, extract
 from morelli.errors import MorelliError
 from morelli.trials.predictions import Predictions
 
-__all__ = ["cross_validate", "evaluate", "judge", "overlap_notes"]
+__all__ = ["cross_validate", "evaluate", "judge", "overlap_notes", "overlap_with", "tabulate"]
 
 
 def evaluate(
@@ -154,14 +154,19 @@ def _checked_folds(
 
 def overlap_notes(bundle: Bundle, catalog: Catalog) -> list[str]:
     """Say in sentences how the catalog overlaps with the bundle's references; empty where it does not."""
+    return overlap_with(bundle.references, catalog, "bundle")
+
+
+def overlap_with(references: References, catalog: Catalog, what: str) -> list[str]:
+    """Say in sentences how the catalog overlaps with references; `what` is theirs, such as a bundle."""
     ids = catalog.column("image_id")
     prompts = {prompt_hash(prompt) for prompt in catalog.column("prompt_id") if prompt is not None}
-    same = sum(image_id in bundle.references.image_ids for image_id in ids)
-    shared = len(prompts & bundle.references.prompt_hashes)
+    same = sum(image_id in references.image_ids for image_id in ids)
+    shared = len(prompts & references.prompt_hashes)
     notes = []
     if same:
         notes.append(
-            f"{same} of {len(catalog)} images are references of this bundle: figures on them "
+            f"{same} of {len(catalog)} images are references of this {what}: figures on them "
             f"say nothing about new images."
         )
     if shared:
@@ -199,8 +204,33 @@ def judge(
     Predictions
     """
     ok = features.ok
-    n, k = len(catalog), len(attributor.classes_)
     answers = attributor.answer(features.X[ok]) if ok.any() else None
+    return tabulate(attributor, answers, lineages, open_set_level, catalog, features.error, groups, label)
+
+
+def tabulate(
+    attributor: Attributor,
+    answers: Answers | None,
+    lineages: Sequence[str | None],
+    open_set_level: float,
+    catalog: Catalog,
+    errors: NDArray[np.object_],
+    groups: Groups,
+    label: str,
+) -> Predictions:
+    """Put an attributor's answers for the images that have no error into a table with a row for each.
+
+    Parameters
+    ----------
+    attributor, lineages, open_set_level, catalog, groups, label
+        As for `judge`.
+    answers : Answers or None
+        For the images without an error, in their order; None where there are none.
+    errors : ndarray of object, shape (n,)
+        None, or why an image was not judged.
+    """
+    ok = np.array([error is None for error in errors], dtype=np.bool_)
+    n, k = len(catalog), len(attributor.classes_)
 
     def spread(values: NDArray[np.floating] | None, shape: tuple[int, ...]) -> NDArray[np.float64]:
         table = np.full(shape, np.nan)
@@ -235,7 +265,7 @@ def judge(
         evidence=per_family(lambda a, name: a.evidence[name]),
         family_proba=per_family(lambda a, name: a.family_proba[name]),
         without_family=per_family(attributor.without),
-        error=features.error,
+        error=errors,
         judged_as=judged_as,
         prompt_known=groups.leak_free,
     )

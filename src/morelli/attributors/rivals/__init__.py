@@ -3,7 +3,6 @@
 from morelli.attributors.rivals.linear import Logistic, SpectrumDiscriminant
 from morelli.attributors.rivals.naive import GaussianNaive
 from morelli.attributors.rivals.neighbours import Centroid, Fingerprint, Neighbours
-from morelli.attributors.rivals.networks import PixelNetwork
 from morelli.attributors.rivals.perceptron import Perceptron
 
 __all__ = [
@@ -13,6 +12,5 @@ __all__ = [
     "Logistic",
     "Neighbours",
     "Perceptron",
-    "PixelNetwork",
     "SpectrumDiscriminant",
 ]

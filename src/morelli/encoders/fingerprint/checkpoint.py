@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli._files import atomic_path
-from morelli.errors import MorelliError
+from morelli.encoders import checkpoints
 
 __all__ = ["State", "read_checkpoint", "write_checkpoint"]
 
@@ -61,14 +60,8 @@ def write_checkpoint(path: Path, state: State, signature: str) -> None:
     signature : str
         What the training is about: `read_checkpoint` wants the same.
     """
-    from safetensors.numpy import save
-
-    arrays = {
-        f"{part}/{name}": np.ascontiguousarray(array) for part in _PARTS for name, array in getattr(state, part).items()
-    }
-    data = save(arrays, metadata={"format": _FORMAT, "signature": signature, "step": str(state.step)})
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(data)
+    facts = {"format": _FORMAT, "signature": signature, "step": str(state.step)}
+    checkpoints.write_checkpoint(path, {part: getattr(state, part) for part in _PARTS}, facts)
 
 
 def read_checkpoint(path: Path, signature: str) -> State | None:
@@ -79,25 +72,5 @@ def read_checkpoint(path: Path, signature: str) -> State | None:
     MorelliError
         It is no checkpoint, a damaged one, or one of another training.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.exists():
-        return None
-    parts: dict[str, Weights] = {part: {} for part in _PARTS}
-    try:
-        with safe_open(path, framework="numpy") as file:
-            known = file.metadata() or {}
-            for key in file.keys():  # noqa: SIM118  (it is no mapping)
-                part, _, name = key.partition("/")
-                parts[part][name] = file.get_tensor(key)
-        step = int(known["step"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise MorelliError(
-            f"{path} is no checkpoint of a fingerprint training, or a damaged one; delete it."
-        ) from error
-    if known.get("format") != _FORMAT or known.get("signature") != signature:
-        raise MorelliError(
-            f"{path} is the checkpoint of a training with other images, settings or seed. Name another file, or delete "
-            "it to begin anew."
-        )
-    return State(step, **parts)
+    read = checkpoints.read_checkpoint(path, _PARTS, format=_FORMAT, signature=signature, what="fingerprint")
+    return None if read is None else State(int(read[1]["step"]), **read[0])

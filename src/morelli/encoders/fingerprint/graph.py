@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from morelli.encoders._onnx_graph import OnnxGraph
 from morelli.encoders.fingerprint.architecture import (
     BATCH_NORM_EPSILON,
     BINOMIAL_ROW,
@@ -25,35 +25,11 @@ INPUT = "patches"
 OUTPUT = "embedding"
 """float32, shape (n, dim)."""
 
-_OPSET = 17
-_IR_VERSION = 8
-"""Of ONNX 1.12: every onnxruntime that Morelli allows reads it."""
-
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-class _Graph:
-    """Nodes and tensors, named as they come."""
-
-    def __init__(self) -> None:
-        import onnx
-
-        self._onnx = onnx
-        self.nodes: list[Any] = []
-        self.tensors: list[Any] = []
-
-    def tensor(self, name: str, values: NDArray[Any]) -> str:
-        if name not in {tensor.name for tensor in self.tensors}:
-            self.tensors.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(values), name))
-        return name
-
-    def number(self, value: float) -> str:
-        return self.tensor(f"number/{value}", np.asarray(value, dtype=np.float32))
-
-    def node(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        output = output or f"{kind.lower()}{len(self.nodes)}"
-        self.nodes.append(self._onnx.helper.make_node(kind, list(inputs), [output], **attributes))
-        return output
+class _Graph(OnnxGraph):
+    """Nodes and tensors of this network."""
 
     def layer(self, layer: Layer, values: str, weights: Weights, running: Weights) -> str:
         scale, shift = _affine(layer.name, weights, running)
@@ -124,22 +100,12 @@ def onnx_bytes(architecture: Architecture, weights: Weights, running: Weights, m
         transB=1,
     )
     side = architecture.patch
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph(
-            graph.nodes,
-            "fingerprint",
-            [onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.UINT8, ["n", 3, side, side])],
-            [onnx.helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, ["n", architecture.dim])],
-            graph.tensors,
-        ),
-        opset_imports=[onnx.helper.make_opsetid("", _OPSET)],
-        ir_version=_IR_VERSION,
-        producer_name="morelli",
+    return graph.to_bytes(
+        "fingerprint",
+        inputs=[(INPUT, onnx.TensorProto.UINT8, ["n", 3, side, side])],
+        outputs=[(OUTPUT, onnx.TensorProto.FLOAT, ["n", architecture.dim])],
+        metadata=metadata,
     )
-    onnx.helper.set_model_props(model, dict(metadata))
-    onnx.checker.check_model(model, full_check=True)
-    data: bytes = model.SerializeToString(deterministic=True)
-    return data
 
 
 def _affine(name: str, weights: Weights, running: Weights) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,28 +11,13 @@ from morelli.encoders.fingerprint.architecture import (
     POOL_EPSILON,
     Architecture,
 )
-from morelli.errors import MissingExtraError
 
-__all__ = ["contrastive_loss", "embed", "load_torch"]
+__all__ = ["contrastive_loss", "embed"]
 
 Tensors = Mapping[str, Any]
 
 _MOMENTUM = 0.05
 """Of the running statistics."""
-
-
-def load_torch() -> Any:
-    """Return torch.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not installed.
-    """
-    try:
-        return importlib.import_module("torch")
-    except ImportError as error:
-        raise MissingExtraError("Training a fingerprint network", "deep") from error
 
 
 def embed(torch: Any, architecture: Architecture, weights: Tensors, running: Tensors, patches: Any, train: bool) -> Any:

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from morelli.catalog import Catalog, group_ids
+from morelli.encoders._torch import choose_device, load_torch
 from morelli.encoders.fingerprint.batches import draw_patches
 from morelli.encoders.fingerprint.checkpoint import State, read_checkpoint, write_checkpoint
 from morelli.encoders.fingerprint.crops import CropWindow
 from morelli.encoders.fingerprint.model import FingerprintModel
-from morelli.encoders.fingerprint.network import contrastive_loss, embed, load_torch
+from morelli.encoders.fingerprint.network import contrastive_loss, embed
 from morelli.encoders.fingerprint.settings import TrainingSettings
 from morelli.errors import MorelliError, NotEnoughDataError
 
@@ -119,7 +120,7 @@ def train_fingerprint(
     MorelliError
         The arguments do not fit together, the checkpoint is of another training, or the loss is no number any more.
     """
-    torch = load_torch()
+    torch = load_torch("Training a fingerprint network")
     settings = settings or TrainingSettings()
     if minutes is None and steps is None:
         minutes = 10.0
@@ -128,7 +129,7 @@ def train_fingerprint(
     begin = time.monotonic()
     references = _References.of(images, labels, groups, label)
     signature = references.signature(settings, seed)
-    place = _device(torch, device)
+    place = choose_device(torch, device)
     target = None if checkpoint is None else Path(checkpoint)
 
     state = None if target is None else read_checkpoint(target, signature)
@@ -326,13 +327,3 @@ class _Learner:
             first_moments=arrays({name: moment["exp_avg"] for name, moment in moments.items() if moment}),
             second_moments=arrays({name: moment["exp_avg_sq"] for name, moment in moments.items() if moment}),
         )
-
-
-def _device(torch: Any, device: str) -> str:
-    if device not in ("auto", "cpu", "cuda"):
-        raise MorelliError(f"Device is auto, cpu or cuda, not {device!r}.")
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise MorelliError("There is no CUDA device here that torch can use; train with device cpu or auto.")
-    return device
