@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from morelli.encoders import Thumbnail
-from morelli.encoders.rivals import unpack_pixels
+from morelli.encoders.pictures import unpack_pixels
 from morelli.errors import MorelliError
 from morelli.explain import occlude, occlude_thumbnail, paint, pixel_predictor
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.encoders import Thumbnail
-from morelli.encoders.rivals import pack_pixels, unpack_pixels
+from morelli.encoders.pictures import pack_pixels, unpack_pixels
 from morelli.errors import MorelliError
 from morelli.explain._windows import Windows, lay_windows
 from morelli.explain.trace_map import Grid, TraceMap

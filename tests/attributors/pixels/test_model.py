@@ -70,7 +70,7 @@ def pictures():
 
 @pytest.mark.parametrize("size", ["1@8", "1-1@8-16", "2-1-3-1@8-16-24-40"])
 def test_the_graph_is_the_network(size, torch):
-    from morelli.encoders.pretrained.onnx_models import open_session
+    from morelli.networks.onnx_files import open_session
 
     architecture = Architecture.of("convnext", size, 0.5)
     network = architecture.build(4, 1).eval()

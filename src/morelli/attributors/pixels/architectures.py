@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.encoders._torch import load_torch
 from morelli.errors import MissingExtraError, MorelliError
+from morelli.networks.loading import require_libraries
 
 __all__ = ["SCRATCH", "SIZES", "Architecture", "arrays_of", "load_deep"]
 
@@ -185,7 +185,7 @@ def load_deep(kind: str) -> tuple[Any, Any]:
         One of them is not installed.
     """
     feature = f"The {kind} network"
-    torch = load_torch(feature)
+    (torch,) = require_libraries(feature, "torch")
     try:
         return torch, importlib.import_module("transformers")
     except ImportError as error:

@@ -28,9 +28,9 @@ from morelli.attributors.pixels.schedule import Schedule
 from morelli.attributors.pixels.store import PixelStore
 from morelli.attributors.pixels.training import Keeping, TrainingState, train_pictures
 from morelli.catalog import Catalog, group_catalog
-from morelli.encoders._torch import choose_device
 from morelli.encoders.pictures import picture_encoder
 from morelli.errors import MorelliError, NotEnoughDataError
+from morelli.networks.devices import choose_device
 
 __all__ = ["CHECKPOINT_FILE", "LOG_FILE", "TENSORBOARD_FOLDER", "Plan", "train_network"]
 

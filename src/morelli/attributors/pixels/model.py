@@ -23,10 +23,11 @@ from morelli.attributors.pixels.judging import Judge, judge_pictures, torch_judg
 from morelli.attributors.pixels.pictures import as_pictures
 from morelli.attributors.pixels.recipe import Recipe
 from morelli.attributors.sealed import canonical, content_hash, read_sealed
-from morelli.encoders._torch import choose_device, load_torch
 from morelli.encoders.pictures import PictureEncoder, picture_encoder
-from morelli.encoders.pretrained.onnx_models import open_session
 from morelli.errors import BundleError, MorelliError
+from morelli.networks.devices import choose_device
+from morelli.networks.loading import require_libraries
+from morelli.networks.onnx_files import open_session
 
 __all__ = ["NETWORK_FILE", "NETWORK_KEY", "PixelModel"]
 
@@ -137,7 +138,7 @@ class PixelModel:
     @cached_property
     def _judge(self) -> Judge:
         if self.device != "cpu" and (self.device != "auto" or find_spec("torch") is not None):
-            torch = load_torch("Judging on a CUDA device")
+            (torch,) = require_libraries("Judging on a CUDA device", "torch")
             device = choose_device(torch, self.device)
             if device == "cuda":
                 network = self.recipe.architecture.restore(len(self.classes), self.arrays).to(device).eval()

@@ -18,9 +18,8 @@ from morelli.attributors.pixels.model import NETWORK_KEY
 from morelli.attributors.pixels.pictures import as_pictures
 from morelli.attributors.pixels.recipe import Recipe
 from morelli.encoders.pictures import picture_encoder
-from morelli.encoders.pretrained.onnx_models import open_session
-from morelli.encoders.pretrained.taps import read_onnx
 from morelli.errors import MorelliError
+from morelli.networks.onnx_files import open_session, read_onnx
 
 __all__ = ["PortableNetwork"]
 

@@ -21,9 +21,9 @@ from morelli.attributors.pixels.log import LogRow, TrainingLog
 from morelli.attributors.pixels.processes import Processes
 from morelli.attributors.pixels.recipe import Recipe
 from morelli.attributors.pixels.watch import LossWatch
-from morelli.encoders._torch import choose_device
 from morelli.encoders.checkpoints import read_checkpoint, write_checkpoint
 from morelli.errors import MorelliError
+from morelli.networks.devices import choose_device
 
 __all__ = ["Keeping", "Trained", "TrainingState", "train_pictures"]
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from morelli.catalog import Catalog, group_ids
-from morelli.encoders._torch import choose_device, load_torch
 from morelli.encoders.fingerprint.batches import draw_patches
 from morelli.encoders.fingerprint.checkpoint import State, read_checkpoint, write_checkpoint
 from morelli.encoders.fingerprint.crops import CropWindow
@@ -23,6 +22,8 @@ from morelli.encoders.fingerprint.model import FingerprintModel
 from morelli.encoders.fingerprint.network import contrastive_loss, embed
 from morelli.encoders.fingerprint.settings import TrainingSettings
 from morelli.errors import MorelliError, NotEnoughDataError
+from morelli.networks.devices import choose_device
+from morelli.networks.loading import require_libraries
 
 __all__ = ["TrainingProgress", "train_fingerprint"]
 
@@ -120,7 +121,7 @@ def train_fingerprint(
     MorelliError
         The arguments do not fit together, the checkpoint is of another training, or the loss is no number any more.
     """
-    torch = load_torch("Training a fingerprint network")
+    (torch,) = require_libraries("Training a fingerprint network", "torch")
     settings = settings or TrainingSettings()
     if minutes is None and steps is None:
         minutes = 10.0

@@ -1,32 +1,12 @@
-"""torch, where it is installed, and the device that a training runs on."""
+"""The device that a training runs on."""
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from morelli.errors import MissingExtraError, MorelliError
+from morelli.errors import MorelliError
 
-__all__ = ["choose_device", "load_torch"]
-
-
-def load_torch(feature: str) -> Any:
-    """Return torch.
-
-    Parameters
-    ----------
-    feature : str
-        What needs it, as the subject of a sentence.
-
-    Raises
-    ------
-    MissingExtraError
-        It is not installed.
-    """
-    try:
-        return importlib.import_module("torch")
-    except ImportError as error:
-        raise MissingExtraError(feature, "deep") from error
+__all__ = ["choose_device"]
 
 
 def choose_device(torch: Any, device: str) -> str:
