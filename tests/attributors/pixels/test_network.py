@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -18,14 +18,7 @@ def packed(striped):
 
 
 def test_no_torch(monkeypatch):
-    real = importlib.import_module
-
-    def missing(name, *rest):
-        if name == "torch":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r'convnext network needs the "deep" extra: pip install'):
         get_attributor_info("convnext-tiny").build({})
 
