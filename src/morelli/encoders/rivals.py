@@ -303,6 +303,11 @@ def _dzanic() -> Encoder:
     return SpectrumTail()
 
 
+@register_encoder("thumbnail-512", summary="The picture on 512 x 512 pixels, to be shown to multimodal models.")
+def _thumbnail_512() -> Encoder:
+    return Thumbnail(512)
+
+
 @register_encoder("thumbnail-256", summary="The picture on 256 x 256 pixels, for networks on pixels.")
 def _thumbnail_256() -> Encoder:
     return Thumbnail(256)

@@ -216,11 +216,14 @@ def judge(
     sets = np.zeros((n, k), dtype=bool)
     decision = np.full(n, "unreadable", dtype=object)
     judged_as = np.full(n, None, dtype=object)
+    unanswered = np.full(n, None, dtype=object)
     if answers is not None:
         sets[ok] = answers.prediction_set
         decision[ok] = decide(answers, open_set_level)
         if answers.judged_as is not None:
             judged_as[ok] = answers.judged_as
+        if answers.unanswered is not None:
+            unanswered[ok] = answers.unanswered
     return Predictions(
         classes=tuple(str(name) for name in attributor.classes_),
         lineages=tuple(lineages),
@@ -237,5 +240,6 @@ def judge(
         without_family=per_family(attributor.without),
         error=features.error,
         judged_as=judged_as,
+        unanswered=unanswered,
         prompt_known=groups.leak_free,
     )

@@ -1,0 +1,169 @@
+"""Asking many questions: side by side, each once, and stopped cleanly when no more may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from morelli.attributors.mllm.account import Account, Prices, Statement
+from morelli.attributors.mllm.answers_cache import AnswersCache, key_of
+from morelli.attributors.mllm.client import Client, StoppedError
+from morelli.attributors.mllm.database import Database, default_answers_path
+from morelli.attributors.mllm.question import Question, request_of, size_of
+from morelli.attributors.mllm.reply import Reply
+from morelli.attributors.mllm.settings import AskSettings, Endpoint
+from morelli.errors import BudgetError, EndpointError
+
+__all__ = ["Asker", "RemoteAsker", "open_account", "report_progress", "watching"]
+
+Progress = Callable[[int, int], None]
+
+_PASSING: Final = ("failed", "rejected", "malformed")
+"""Failures that may be otherwise another time: not kept, so that the next run asks again."""
+
+_watchers: list[Progress] = []
+
+
+@contextmanager
+def watching(progress: Progress) -> Iterator[None]:
+    """Call ``progress(done, total)`` after every answer to questions that are asked while the block runs."""
+    _watchers.append(progress)
+    try:
+        yield
+    finally:
+        _watchers.remove(progress)
+
+
+def report_progress(done: int, total: int) -> None:
+    """Tell those that are watching."""
+    for watcher in _watchers:
+        watcher(done, total)
+
+
+class Asker(Protocol):
+    """Who answers questions."""
+
+    @property
+    def name(self) -> str:
+        """How results call it."""
+        ...
+
+    def ask(self, n: int, question: Callable[[int], Question]) -> list[Reply]:
+        """Return the replies to questions 0 to `n` - 1, which are made when they are needed.
+
+        Raises
+        ------
+        BudgetError, EndpointError
+            No more can be asked; what was answered is kept.
+        """
+        ...
+
+
+def open_account(endpoint: Endpoint) -> Account:
+    """Return the account of an endpoint, in the file that it names."""
+    return Account(
+        Database(endpoint.answers or default_answers_path()),
+        f"{endpoint.model} at {endpoint.base_url}",
+        Prices(endpoint.price_in, endpoint.price_out, endpoint.price_image),
+        budget=endpoint.budget,
+        rpm=endpoint.rpm,
+    )
+
+
+class RemoteAsker:
+    """Asks an endpoint.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+    asked : AskSettings
+        How images are sent.
+    """
+
+    def __init__(self, endpoint: Endpoint, asked: AskSettings) -> None:
+        self.endpoint, self.asked = endpoint, asked
+
+    @property
+    def name(self) -> str:
+        """The model, as the service calls it."""
+        return self.endpoint.model
+
+    def statement(self) -> Statement:
+        """Return the state of the account."""
+        return open_account(self.endpoint).statement()
+
+    def ask(self, n: int, question: Callable[[int], Question]) -> list[Reply]:
+        """Return the replies to questions 0 to `n` - 1; see `Asker`."""
+        return _Round(self.endpoint, self.asked).run(n, question)
+
+
+class _Round:
+    """Questions that are asked together."""
+
+    def __init__(self, endpoint: Endpoint, asked: AskSettings) -> None:
+        self._endpoint, self._asked = endpoint, asked
+        self._account = open_account(endpoint)
+        self._cache = AnswersCache(
+            Database(endpoint.answers or default_answers_path()), f"{endpoint.model} at {endpoint.base_url}"
+        )
+        self._client: Client | None = None
+
+    def run(self, n: int, question: Callable[[int], Question]) -> list[Reply]:
+        self._client = client = Client(self._endpoint, self._account)
+        replies: dict[int, Reply] = {}
+        stop: EndpointError | None = None
+        in_a_row = 0
+        pool = ThreadPoolExecutor(self._endpoint.concurrency, thread_name_prefix="asking")
+        futures: dict[Future[Reply], int] = {}
+        try:
+            futures = {pool.submit(self._one, client, question, i): i for i in range(n)}
+            for future in as_completed(futures):
+                try:
+                    reply = future.result()
+                except StoppedError:
+                    continue
+                except EndpointError as error:
+                    stop = stop or error
+                    client.stopped.set()
+                    continue
+                replies[futures[future]] = reply
+                report_progress(len(replies), n)
+                in_a_row = in_a_row + 1 if reply.failure in _PASSING else 0
+                if stop is None and in_a_row >= self._endpoint.give_up:
+                    stop = EndpointError(
+                        f"{self._account.name} left {in_a_row} questions in a row unanswered; the last time: "
+                        f"{reply.detail}."
+                    )
+                    client.stopped.set()
+        except BaseException:  # Ctrl-C, or a fault: whoever waits for a service shall not have to wait for it
+            client.stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            client.close()
+        pool.shutdown()
+        if stop is not None:
+            answered = sum(reply.failure not in _PASSING for reply in replies.values())
+            raise type(stop)(f"{stop} {_go_on(answered, n, isinstance(stop, BudgetError))}") from stop
+        return [replies[i] for i in range(n)]
+
+    def _one(self, client: Client, question: Callable[[int], Question], i: int) -> Reply:
+        if client.stopped.is_set():
+            raise StoppedError("The run was stopped before this question was made.")
+        made = question(i)
+        request = request_of(made, self._endpoint, side=self._asked.image_side, image_format=self._asked.image_format)
+        key = key_of(self._account.name, request)
+        kept = self._cache.get(key)
+        if kept is not None:
+            return kept
+        reply = client.send(request, size_of(made, self._endpoint), key)
+        if reply.failure not in _PASSING:
+            self._cache.put(key, reply)
+        return reply
+
+
+def _go_on(answered: int, n: int, money: bool) -> str:
+    how = "Set a higher budget, and the" if money else "The"
+    return f"{answered} of {n} questions of this part are answered and kept. {how} same command goes on there."
