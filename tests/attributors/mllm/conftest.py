@@ -9,7 +9,7 @@ import pytest
 
 from attributors.mllm._server import KEY, Server, serving
 from morelli.attributors.mllm import AskSettings, Endpoint, RemoteAsker
-from morelli.attributors.mllm.question import Question
+from morelli.attributors.mllm.question import Picture, Question
 
 
 @pytest.fixture
@@ -57,4 +57,4 @@ def yes_or_no(i: int) -> Question:
     """A question about an image of its own."""
     picture = np.full((16, 16, 3), 7 * i % 256, dtype=np.uint8)
     picture[0, 0] = divmod(i, 256)[0] + 1
-    return Question("Look.", ("Is it?", picture), {"answer": ("yes", "no")})
+    return Question("Look.", ("Is it?", Picture(picture)), {"answer": ("yes", "no")})

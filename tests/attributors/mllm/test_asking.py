@@ -17,7 +17,7 @@ from morelli.attributors.mllm.account import Account, Prices, Size
 from morelli.attributors.mllm.answers_cache import AnswersCache, key_of
 from morelli.attributors.mllm.asking import watching
 from morelli.attributors.mllm.database import Database
-from morelli.attributors.mllm.question import Question
+from morelli.attributors.mllm.question import Picture, Question
 from morelli.attributors.mllm.reply import Alternatives, Reply
 from morelli.errors import BudgetError, EndpointError, MorelliError
 
@@ -119,12 +119,12 @@ ONE_OF_TWO = """
 import sys
 import numpy as np
 from morelli.attributors.mllm import AskSettings, Endpoint, RemoteAsker
-from morelli.attributors.mllm.question import Question
+from morelli.attributors.mllm.question import Picture, Question
 from morelli.errors import BudgetError
 first = int(sys.argv[3])
 def question(i):
     picture = np.full((16, 16, 3), first + i, dtype=np.uint8)
-    return Question("Look.", ("Is it?", picture), {"answer": ("yes", "no")})
+    return Question("Look.", ("Is it?", Picture(picture)), {"answer": ("yes", "no")})
 prices = {"price_in": 1000.0, "price_out": 10000.0}
 endpoint = Endpoint("painter-7b", base_url=sys.argv[1], answers=sys.argv[2], budget=15.0, **prices)
 try:
@@ -152,7 +152,7 @@ def test_a_killed_process_leaves_what_was_answered(server, asker, tmp_path):
         time.sleep(0.01)
     process.kill()
     process.wait()
-    grey = [np.full((16, 16, 3), i, dtype=np.uint8) for i in range(20)]
+    grey = [Picture(np.full((16, 16, 3), i, dtype=np.uint8)) for i in range(20)]
     replies = asker(**PRICED).ask(20, lambda i: Question("Look.", ("Is it?", grey[i]), {"answer": ("yes", "no")}))
     assert len(replies) == 20
     assert len(server.seen) == 3 + 18  # two were kept

@@ -74,11 +74,11 @@ def test_exemplars_stand_under_their_letters():
     rng = np.random.default_rng(1)
     exemplars = [[painted(name, rng) for _ in range(3)] for name in COLOURS]
     made = LineUp(list(COLOURS), exemplars, names_shown=True, seed=0).question(painted("plain", rng))
-    parts = [part if isinstance(part, str) else id(part) for part in made.question.parts]
+    parts = [part if isinstance(part, str) else None for part in made.question.parts]
     for place, code in enumerate(made.codes):
         at = parts.index(f"Images by {code}:")
         own = exemplars[made.order[place]]
-        assert set(parts[at + 1 : at + 4]) == {id(picture) for picture in own}
+        assert {id(part.pixels) for part in made.question.parts[at + 1 : at + 4]} == {id(pixels) for pixels in own}
     assert made.question.answers == {"answer": (*"ABCD", "unknown")}
 
 

@@ -10,7 +10,7 @@ import pytest
 from morelli.attributors.mllm import AskSettings, LocalAsker, LocalModel, MultimodalAttributor
 from morelli.attributors.mllm.local import _load, weights_of
 from morelli.attributors.mllm.parse import read_reply
-from morelli.attributors.mllm.question import Question
+from morelli.attributors.mllm.question import Picture, Question
 from morelli.attributors.registry import get_attributor_info
 from morelli.encoders.rivals import pack_pixels
 from morelli.errors import EndpointError, MorelliError
@@ -105,8 +105,8 @@ def asker(folder, tmp_path):
     return make
 
 
-def picture(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+def picture(seed: int) -> Picture:
+    return Picture(np.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=np.uint8))
 
 
 QUESTION = Question("Look.", ("One:", picture(0), "Two:", picture(1), "Which?"), {"answer": ("A", "B", "unknown")})
@@ -120,9 +120,7 @@ def test_scores_are_those_of_the_model(folder, asker):
     answer = next(token for token in reply.tokens if token.others)
     model = _load(str(folder), "auto", "auto")
     prompt = model.prompt(QUESTION) + '{"answer": "'
-    from PIL import Image
-
-    pictures = [Image.fromarray(part) for part in QUESTION.pictures]
+    pictures = [part.image(512) for part in QUESTION.pictures]
     expected = {}
     for word in QUESTION.answers["answer"]:
         inputs = model.inputs(prompt + word, pictures)

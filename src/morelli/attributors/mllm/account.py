@@ -204,7 +204,7 @@ class Account:
 
     def statement(self) -> Statement:
         """Return the state of the account."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(reading=True) as connection:
             settled = connection.execute(
                 "SELECT count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0), coalesce(sum(images), 0), "
                 "total(money) FROM spending WHERE account = ? AND state = 'settled'",

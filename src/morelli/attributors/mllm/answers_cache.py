@@ -42,7 +42,7 @@ class AnswersCache:
 
     def get(self, key: str) -> Reply | None:
         """Return the answer, or None where there is none or it cannot be read."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(reading=True) as connection:
             row = connection.execute("SELECT reply FROM answers WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None

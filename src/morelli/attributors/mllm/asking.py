@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -108,13 +109,13 @@ class _Round:
         self._cache = AnswersCache(
             Database(endpoint.answers or default_answers_path()), f"{endpoint.model} at {endpoint.base_url}"
         )
-        self._client: Client | None = None
+        self._lock = threading.Lock()
+        self._in_a_row = 0
 
     def run(self, n: int, question: Callable[[int], Question]) -> list[Reply]:
-        self._client = client = Client(self._endpoint, self._account)
+        client = Client(self._endpoint, self._account)
         replies: dict[int, Reply] = {}
         stop: EndpointError | None = None
-        in_a_row = 0
         pool = ThreadPoolExecutor(self._endpoint.concurrency, thread_name_prefix="asking")
         futures: dict[Future[Reply], int] = {}
         try:
@@ -126,17 +127,9 @@ class _Round:
                     continue
                 except EndpointError as error:
                     stop = stop or error
-                    client.stopped.set()
                     continue
                 replies[futures[future]] = reply
                 report_progress(len(replies), n)
-                in_a_row = in_a_row + 1 if reply.failure in _PASSING else 0
-                if stop is None and in_a_row >= self._endpoint.give_up:
-                    stop = EndpointError(
-                        f"{self._account.name} left {in_a_row} questions in a row unanswered; the last time: "
-                        f"{reply.detail}."
-                    )
-                    client.stopped.set()
         except BaseException:  # Ctrl-C, or a fault: whoever waits for a service shall not have to wait for it
             client.stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
@@ -158,10 +151,25 @@ class _Round:
         kept = self._cache.get(key)
         if kept is not None:
             return kept
-        reply = client.send(request, size_of(made, self._endpoint), key)
-        if reply.failure not in _PASSING:
-            self._cache.put(key, reply)
+        try:
+            reply = client.send(request, size_of(made, self._endpoint), key)
+            if reply.failure not in _PASSING:
+                self._cache.put(key, reply)
+            self._count(reply)
+        except BaseException:
+            client.stopped.set()  # here and now, before this thread or another takes the next question
+            raise
         return reply
+
+    def _count(self, reply: Reply) -> None:
+        """Count questions in a row that came to nothing, and stop where there are too many."""
+        with self._lock:
+            self._in_a_row = self._in_a_row + 1 if reply.failure in _PASSING else 0
+            if self._in_a_row >= self._endpoint.give_up:
+                raise EndpointError(
+                    f"{self._account.name} left {self._in_a_row} questions in a row unanswered; the last time: "
+                    f"{reply.detail}."
+                )
 
 
 def _go_on(answered: int, n: int, money: bool) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.mllm.question import Pixels, Question
+from morelli.attributors.mllm.question import Picture, Pixels, Question
 from morelli.errors import MorelliError
 
 __all__ = ["CODES", "UNKNOWN", "LineUp", "LineUpQuestion"]
@@ -74,16 +74,17 @@ class LineUp:
             raise MorelliError(
                 f"{len(classes)} candidates are too many to be asked about at once; {len(CODES)} are the most."
             )
-        self.classes, self.exemplars = tuple(classes), tuple(tuple(own) for own in exemplars)
+        self.classes = tuple(classes)
+        self.exemplars = tuple(tuple(Picture(pixels) for pixels in own) for own in exemplars)
         self._named, self._seed = names_shown, seed
 
-    def question(self, picture: Pixels) -> LineUpQuestion:
+    def question(self, pixels: Pixels) -> LineUpQuestion:
         """Return the question about one image."""
-        digest = hashlib.sha256(np.ascontiguousarray(picture).tobytes()).digest()
+        digest = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).digest()
         rng = np.random.default_rng([self._seed, int.from_bytes(digest[:8], "big")])
         order = rng.permutation(len(self.classes))
         codes = CODES[: len(order)]
-        parts: list[str | Pixels] = [self._listed(codes, order)]
+        parts: list[str | Picture] = [self._listed(codes, order)]
         for code, k in zip(codes, order, strict=True):
             own = self.exemplars[k]
             if own:
@@ -92,7 +93,7 @@ class LineUp:
         letters = ", ".join(codes)
         parts += [
             "The image in question:",
-            picture,
+            Picture(pixels),
             f'Who made it? Answer {{"answer": "{codes[0]}"}}, with one of the letters {letters}, or '
             f'{{"answer": "{UNKNOWN}"}} if it was none of them or you cannot tell.',
         ]

@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 from morelli.attributors.mllm.answers_cache import AnswersCache, key_of
 from morelli.attributors.mllm.asking import report_progress
 from morelli.attributors.mllm.database import Database, default_answers_path
-from morelli.attributors.mllm.question import Question, picture_of
+from morelli.attributors.mllm.question import Question
 from morelli.attributors.mllm.reply import Alternatives, Reply
 from morelli.attributors.mllm.settings import AskSettings, LocalModel
 from morelli.errors import EndpointError, MissingExtraError, MorelliError
@@ -69,7 +69,7 @@ class LocalAsker:
 
     def _request(self, question: Question) -> dict[str, Any]:
         """Return all that an answer depends on, beside the model."""
-        pictures = (picture_of(part, self.asked.image_side) for part in question.pictures)
+        pictures = (part.image(self.asked.image_side) for part in question.pictures)
         return {
             "system": question.system,
             "texts": [part if isinstance(part, str) else None for part in question.parts],
@@ -85,7 +85,7 @@ class LocalAsker:
         text = "{"
         for number, (key, words) in enumerate(question.answers.items()):
             text += f'{", " if number else ""}{json.dumps(key)}: "'
-            inputs = model.inputs(prompt + text, [picture_of(p, self.asked.image_side) for p in question.pictures])
+            inputs = model.inputs(prompt + text, [part.image(self.asked.image_side) for part in question.pictures])
             count = int(inputs["input_ids"].shape[1])
             scores = log_softmax(model.scores(inputs, words))
             best = words[int(scores.argmax())]

@@ -15,11 +15,48 @@ from PIL import Image
 from morelli.attributors.mllm.account import Size
 from morelli.attributors.mllm.settings import Endpoint
 
-__all__ = ["Question", "picture_of", "request_of", "size_of"]
+__all__ = ["Picture", "Question", "request_of", "size_of"]
 
 Pixels = NDArray[np.uint8]
 
 _QUALITY: Final = 95
+
+
+class Picture:
+    """An image to be shown. What it is sent as is made once, because an exemplar is shown in many questions.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width, 3)
+    """
+
+    __slots__ = ("_urls", "pixels")
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.pixels = pixels
+        self._urls: dict[tuple[int, str], str] = {}
+
+    def image(self, side: int) -> Image.Image:
+        """Return it with at most `side` pixels at its longer side; bicubic with antialiasing where it is reduced."""
+        picture = Image.fromarray(self.pixels)
+        longest = max(picture.size)
+        if longest <= side:
+            return picture
+        width, height = (max(1, round(length * side / longest)) for length in picture.size)
+        return picture.resize((width, height), Image.Resampling.BICUBIC)
+
+    def url(self, side: int, image_format: str) -> str:
+        """Return it as a data URL in JPEG (quality 95, no subsampling) or PNG."""
+        key = (side, image_format)
+        if key not in self._urls:
+            stream = io.BytesIO()
+            if image_format == "png":
+                self.image(side).save(stream, "PNG")
+            else:
+                self.image(side).save(stream, "JPEG", quality=_QUALITY, subsampling=0)
+            data = base64.b64encode(stream.getvalue()).decode()
+            self._urls[key] = f"data:image/{image_format};base64,{data}"
+        return self._urls[key]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,18 +67,18 @@ class Question:
     ----------
     system : str
         What the model is told that it does.
-    parts : tuple of str or ndarray of uint8, shape (height, width, 3)
+    parts : tuple of str or Picture
         Texts and images in the order in which they are shown.
     answers : mapping of str to tuple of str
         Keys of the JSON object that is the answer, and the words that each may hold.
     """
 
     system: str
-    parts: tuple[str | Pixels, ...]
+    parts: tuple[str | Picture, ...]
     answers: Mapping[str, tuple[str, ...]]
 
     @property
-    def pictures(self) -> list[Pixels]:
+    def pictures(self) -> list[Picture]:
         """The images, in order."""
         return [part for part in self.parts if not isinstance(part, str)]
 
@@ -53,16 +90,6 @@ class Question:
             "required": list(self.answers),
             "additionalProperties": False,
         }
-
-
-def picture_of(pixels: Pixels, side: int) -> Image.Image:
-    """Return an image whose longer side has at most `side` pixels; bicubic with antialiasing where it is reduced."""
-    picture = Image.fromarray(pixels)
-    longest = max(picture.size)
-    if longest <= side:
-        return picture
-    width, height = (max(1, round(length * side / longest)) for length in picture.size)
-    return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
 def request_of(question: Question, endpoint: Endpoint, *, side: int, image_format: str) -> dict[str, Any]:
@@ -81,7 +108,7 @@ def request_of(question: Question, endpoint: Endpoint, *, side: int, image_forma
         if isinstance(part, str):
             content.append({"type": "text", "text": part})
         else:
-            image = {"url": _data_url(picture_of(part, side), image_format)}
+            image = {"url": part.url(side, image_format)}
             content.append(
                 {"type": "image_url", "image_url": image | ({"detail": endpoint.detail} if endpoint.detail else {})}
             )
@@ -109,12 +136,3 @@ def size_of(question: Question, endpoint: Endpoint) -> Size:
     texts = [question.system, *(part for part in question.parts if isinstance(part, str)), str(question.schema())]
     length = sum(len(text.encode()) for text in texts)
     return Size(length, len(question.pictures), endpoint.image_tokens, endpoint.answer_tokens)
-
-
-def _data_url(picture: Image.Image, image_format: str) -> str:
-    stream = io.BytesIO()
-    if image_format == "png":
-        picture.save(stream, "PNG")
-    else:
-        picture.save(stream, "JPEG", quality=_QUALITY, subsampling=0)
-    return f"data:image/{image_format};base64,{base64.b64encode(stream.getvalue()).decode()}"
