@@ -87,6 +87,12 @@ def test_what_decides_answers():
     assert not any("key" in name for name in plain)
 
 
+def test_files_write_none_as_a_word():
+    assert read_settings(Endpoint, {"model": "m", "temperature": "none"}, "it").temperature is None
+    with pytest.raises(MorelliError, match="concurrency is a whole number"):
+        read_settings(Endpoint, {"model": "m", "concurrency": "none"}, "it")
+
+
 def test_options_are_split():
     local, asked = split_settings(LocalModel, {"model": "/m", "shots": 2}, "x")
     assert (local.model, asked.shots) == ("/m", 2)

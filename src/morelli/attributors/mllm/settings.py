@@ -46,7 +46,7 @@ class Endpoint:
     base_url : str
         Ends in ``/v1`` with most services. Empty is $OPENAI_BASE_URL, or OpenAI where that is not set.
     temperature : float or None
-        None leaves it out of the request, for models that refuse it.
+        None, which a file writes as "none", leaves it out of the request, for models that refuse it.
     answer_tokens : int
         Most tokens of an answer. A model that thinks before it answers needs thousands.
     limit_name : {"max_tokens", "max_completion_tokens"}
@@ -259,7 +259,7 @@ def deciding(kind: type[Any], options: Mapping[str, Any], what: str) -> dict[str
 
 def _fitting(what: str, name: str, value: Any, hint: Any) -> Any:
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if value is None and type(None) in kinds:
+    if type(None) in kinds and (value is None or value == "none"):  # TOML has no null
         return None
     kind = next(part for part in kinds if part is not type(None))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
