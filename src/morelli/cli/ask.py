@@ -130,7 +130,10 @@ def account(endpoint: EndpointOption) -> None:
         money, most = f"{state.money:.4f}", f"{state.money_uncertain:.4f}"
         counts = (f"{value:,}" for value in (state.requests, state.tokens_in, state.tokens_out))
         table.add_row(who.name, *counts, money, f"{state.uncertain:,}", most, budget)
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 120)  # whoever reads a file has no edge of the screen
+    console.print(table)
 
 
 def _chosen(path: Path, name: str | None) -> Evaluator:

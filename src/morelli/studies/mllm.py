@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy as np
 from morelli.attributors.fused import MIN_IMAGES
 from morelli.attributors.mllm.candidates import CODES
 from morelli.attributors.mllm.evaluators import Evaluator, one_evaluator, read_evaluators
+from morelli.attributors.mllm.settings import Endpoint
 from morelli.attributors.registry import parse_attributor
-from morelli.errors import MorelliError
+from morelli.errors import MissingExtraError, MorelliError
 from morelli.studies.findings import Findings
 from morelli.studies.mllm_costs import forecast_lines
 from morelli.studies.mllm_findings import find_in
@@ -53,7 +55,10 @@ class MultimodalModels(Study):
     shots: tuple[int, ...] = Setting((0, 1, 5), "Numbers of exemplars of each candidate.")
     images: int = Setting(20, "Images of each candidate that are asked about, at most.")
     candidates: int | None = Setting(None, "Models that every seed draws at random; none takes all.")
-    names: str = Setting("shown", "Whether candidates are named, shown or hidden; hidden leaves only exemplars.")
+    names: str | None = Setting(
+        None,
+        "Whether candidates are named, shown or hidden; none leaves it to the evaluators, who see names by default.",
+    )
 
     def evaluators(self) -> list[Evaluator]:
         """Return who is asked.
@@ -103,7 +108,7 @@ class MultimodalModels(Study):
         references = None if count is None else max(count, 1)
         more: dict[str, Any] = {"attributor": who}
         if isinstance(who, Evaluator):
-            more = {"attributor": who.attributor, "options": who.options(shots=count, names=self.names)}
+            more = {"attributor": who.attributor, "options": self._options(who, count)}
         return frame.trial(
             cell,
             train=Selection(where=drawn, per_class=references),
@@ -112,6 +117,9 @@ class MultimodalModels(Study):
             fold=Fold(number, frame.folds),
             **more,
         )
+
+    def _options(self, who: Evaluator, shots: int | None) -> dict[str, Any]:
+        return who.options(shots=shots, **({} if self.names is None else {"names": self.names}))
 
     def _folds(self, frame: Frame) -> int:
         """Return how many folds are judged: with fewer images than folds, some have none."""
@@ -148,7 +156,9 @@ class MultimodalModels(Study):
             raise MorelliError(f"An evaluator is named as another, or as an attributor: {', '.join(names)}.")
         for who in evaluators:
             for count in self.shots:
-                who.options(shots=count, names=self.names)  # refuses what makes no sense together
+                self._options(who, count)  # refuses what makes no sense together
+        if any(isinstance(who.who, Endpoint) for who in evaluators) and find_spec("openai") is None:
+            raise MissingExtraError("Asking a service", "mllm")  # now, and not after an hour of measuring images
 
     def forecast(self, frame: Frame, todo: Sequence[Planned]) -> list[str]:
         """Say how many questions are asked at most, and what they may take."""

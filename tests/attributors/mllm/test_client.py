@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
@@ -179,18 +183,34 @@ def test_no_key_where_none_is_needed(server, asker, monkeypatch):
         asker(base_url="").ask(1, yes_or_no)
 
 
-def test_what_is_interrupted_is_left_at_once(server, asker, monkeypatch):
-    """Ctrl-C does not wait for what is under way, and that stays in the account."""
-    server.pause = 3.0
+INTERRUPTED = """
+import sys
+from attributors.mllm.conftest import yes_or_no
+from morelli.attributors.mllm import AskSettings, Endpoint, RemoteAsker
+try:
+    RemoteAsker(Endpoint("painter-7b", base_url=sys.argv[1], answers=sys.argv[2]), AskSettings()).ask(50, yes_or_no)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
 
-    def interrupted(futures):
-        while not server.seen:
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
+def test_ctrl_c_waits_for_nothing_that_is_under_way(server, tmp_path):
+    """The program ends while the service is still thinking; what was under way stays in the account."""
+    server.always = "slow 100"
+    command = [sys.executable, "-c", INTERRUPTED, server.url, str(tmp_path / "answers.sqlite")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        while len(server.seen) < 4:
             time.sleep(0.01)
-        raise KeyboardInterrupt
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[0] == "interrupted\n"
+    assert [state for state, _, _ in money(tmp_path / "answers.sqlite")] == ["open"] * 4
 
-    monkeypatch.setattr("morelli.attributors.mllm.asking.as_completed", interrupted)
-    begin = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        asker(concurrency=1).ask(5, yes_or_no)
-    assert time.monotonic() - begin < 2.0
-    assert len(server.seen) == 1
+
+def test_faults_are_not_hidden(asker):
+    def question(i):
+        raise ZeroDivisionError("a fault of ours")
+
+    with pytest.raises(ZeroDivisionError, match="a fault of ours"):
+        asker().ask(3, question)

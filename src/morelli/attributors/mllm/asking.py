@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -23,6 +23,9 @@ Progress = Callable[[int, int], None]
 
 _PASSING: Final = ("failed", "rejected", "malformed")
 """Failures that may be otherwise another time: not kept, so that the next run asks again."""
+
+_LOOK: Final = 0.5
+"""Seconds between two looks for Ctrl-C."""
 
 _watchers: list[Progress] = []
 
@@ -116,31 +119,53 @@ class _Round:
         client = Client(self._endpoint, self._account)
         replies: dict[int, Reply] = {}
         stop: EndpointError | None = None
-        pool = ThreadPoolExecutor(self._endpoint.concurrency, thread_name_prefix="asking")
-        futures: dict[Future[Reply], int] = {}
         try:
-            futures = {pool.submit(self._one, client, question, i): i for i in range(n)}
-            for future in as_completed(futures):
-                try:
-                    reply = future.result()
-                except StoppedError:
-                    continue
-                except EndpointError as error:
-                    stop = stop or error
-                    continue
-                replies[futures[future]] = reply
-                report_progress(len(replies), n)
-        except BaseException:  # Ctrl-C, or a fault: whoever waits for a service shall not have to wait for it
-            client.stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            for i, came in self._side_by_side(client, n, question):
+                if isinstance(came, Reply):
+                    replies[i] = came
+                    report_progress(len(replies), n)
+                elif not isinstance(came, EndpointError):
+                    raise came
+                elif not isinstance(came, StoppedError):
+                    stop = stop or came
         finally:
+            client.stopped.set()
             client.close()
-        pool.shutdown()
         if stop is not None:
             answered = sum(reply.failure not in _PASSING for reply in replies.values())
             raise type(stop)(f"{stop} {_go_on(answered, n, isinstance(stop, BudgetError))}") from stop
         return [replies[i] for i in range(n)]
+
+    def _side_by_side(
+        self, client: Client, n: int, question: Callable[[int], Question]
+    ) -> Iterator[tuple[int, Reply | BaseException]]:
+        """Yield what came of each question, as it comes.
+
+        Threads that end with the program: a pool of threads is waited for, and so after Ctrl-C for what it waits for.
+        """
+        came: queue.SimpleQueue[tuple[int, Reply | BaseException]] = queue.SimpleQueue()
+        numbers = iter(range(n))
+
+        def work() -> None:
+            while True:
+                with self._lock:
+                    i = next(numbers, None)
+                if i is None:
+                    return
+                try:
+                    came.put((i, self._one(client, question, i)))
+                except BaseException as error:  # whatever it is, whoever waits for it has to know
+                    came.put((i, error))
+
+        for _ in range(min(self._endpoint.concurrency, n)):
+            threading.Thread(target=work, name="asking", daemon=True).start()
+        left = n
+        while left:
+            try:
+                yield came.get(timeout=_LOOK)
+            except queue.Empty:  # only to look for Ctrl-C, which not every system tells of while there is waiting
+                continue
+            left -= 1
 
     def _one(self, client: Client, question: Callable[[int], Question], i: int) -> Reply:
         if client.stopped.is_set():
