@@ -8,8 +8,10 @@ for them.
 from __future__ import annotations
 
 __all__ = [
+    "BudgetError",
     "BundleError",
     "CatalogError",
+    "EndpointError",
     "ImageReadError",
     "MissingExtraError",
     "MorelliError",
@@ -66,6 +68,14 @@ class NetworkError(MorelliError):
 
 class BundleError(MorelliError):
     """A bundle is corrupt, foreign, or does not fit this installation."""
+
+
+class EndpointError(MorelliError):
+    """A service that is asked does not answer, or does not let us ask."""
+
+
+class BudgetError(EndpointError):
+    """The next question could cost more than what is left of the budget."""
 
 
 class MissingExtraError(MorelliError):

@@ -170,7 +170,7 @@ def test_all_predictions_are_there(results):
     assert long.column_names == [
         "kind", "size", "attributor", "train_views", "test_view", "seed", "fold", "image_id", "cluster", "label",
         "answer", "right", "probability", "probability_of_truth", "set_size", "set_holds_truth", "open_set_p",
-        "decision", "error",
+        "decision", "unanswered", "error",
     ]  # fmt: skip
     rows = [row for row in long.to_pylist() if row["kind"] == "q" and row["size"] == 2]
     (cell,) = results.where(kind="q", size=2)

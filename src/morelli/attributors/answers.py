@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Answers", "Training"]
+__all__ = ["NO_ANSWER", "Answers", "Training"]
 
 Float = NDArray[np.float64]
+
+NO_ANSWER: Final[Mapping[str, str]] = {
+    "unknown": "it was none of the candidates, or could not be told",
+    "refused": "the model refused",
+    "filtered": "a content filter stopped the question or the answer",
+    "truncated": "the answer was cut off",
+    "malformed": "the answer was not in the form that was asked for",
+    "wrong-label": "the answer named what was no candidate",
+    "rejected": "the endpoint did not take the question",
+    "failed": "there was no answer after all attempts",
+}
+"""Why an attributor that is asked may name no candidate. None of these is ever turned into a guess."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +49,9 @@ class Answers:
     judged_as : ndarray of object, shape (n,), or None
         View of the references that each image was judged by, or ``unfamiliar``; None where all references
         were seen in one view.
+    unanswered : ndarray of object, shape (n,), or None
+        A word of `NO_ANSWER` where no candidate was named, else None: there, numbers are NaN and sets are empty. None
+        where every image has an answer, as it has from everything that measures.
     """
 
     proba: Float
@@ -44,6 +61,7 @@ class Answers:
     evidence: dict[str, Float]
     family_proba: dict[str, Float]
     judged_as: NDArray[np.object_] | None = None
+    unanswered: NDArray[np.object_] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,10 +54,14 @@ def attribute(
 
 
 def decide(answers: Answers, open_set_level: float) -> list[str]:
-    """Return the decision for each image: ``attributed``, ``ambiguous`` or ``unknown``."""
+    """Return the decision for each image: ``attributed``, ``ambiguous``, ``unknown`` or ``unanswered``."""
     sizes = answers.prediction_set.sum(axis=1)
     words = np.where(sizes == 1, "attributed", "ambiguous")
-    return [str(word) for word in np.where(answers.open_set_p < open_set_level, "unknown", words)]
+    words = np.where(answers.open_set_p < open_set_level, "unknown", words)
+    if answers.unanswered is not None:
+        silent = np.array([reason is not None for reason in answers.unanswered], dtype=np.bool_)
+        words = np.where(silent, np.where(answers.unanswered == "unknown", "unknown", "unanswered"), words)
+    return [str(word) for word in words]
 
 
 def _judge(bundle: Bundle, extraction: Extraction, limits: Limits, facts: dict[str, str]) -> Verdict:

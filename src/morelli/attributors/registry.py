@@ -27,6 +27,7 @@ from morelli.views import parse_view
 
 __all__ = [
     "DEFAULT_ATTRIBUTOR",
+    "Asking",
     "Attributor",
     "AttributorInfo",
     "AttributorSpec",
@@ -70,6 +71,13 @@ class Attributor(Protocol):
         ...
 
 
+class Asking(Attributor, Protocol):
+    """An attributor that asks, and keeps account of it."""
+
+    spent_: Mapping[str, float]
+    """What the answers of the last call of `answer` took, whenever they were asked for: requests, tokens, images."""
+
+
 class Make(Protocol):
     """What makes an estimator that is not fitted yet."""
 
@@ -105,6 +113,12 @@ class AttributorInfo:
         Whether its ``fit`` takes images by models that are no candidates, `background`.
     pixels : bool
         Whether it reads thumbnails or native patches, and nothing else.
+    asks : bool
+        Whether it asks a model or a service about every image. Its trials run one after the other in the calling
+        process, which has many questions under way at once and counts them.
+    deciding : callable
+        ``deciding(options)`` returns what of its settings decides the answers, JSON-ready: results are kept under that,
+        so that what a price is, or how long to wait, makes no result stale.
     """
 
     name: str
@@ -117,6 +131,8 @@ class AttributorInfo:
     views: bool
     background: bool
     pixels: bool
+    asks: bool = False
+    deciding: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
     def build(self, blocks: Blocks, *, seed: int = 0, level: float = 0.9, **options: Any) -> Any:
         """Return an attributor that is not fitted yet; parameters as for `make`."""
@@ -160,6 +176,8 @@ def register_attributor(
     views: bool = False,
     background: bool = False,
     pixels: bool = False,
+    asks: bool = False,
+    deciding: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
 ) -> Callable[[Make], Make]:
     """Register the decorated function, which makes an estimator; parameters as in `AttributorInfo`.
 
@@ -175,7 +193,7 @@ def register_attributor(
         if not name or set(name) & set("@, "):
             raise ValueError(f"the name of an attributor holds neither @ nor comma nor space: {name!r}")
         _ATTRIBUTORS[name] = AttributorInfo(
-            name, summary, source, encoder, make, n_folds, within, views, background, pixels
+            name, summary, source, encoder, make, n_folds, within, views, background, pixels, asks, deciding
         )
         return make
 
@@ -311,9 +329,10 @@ def _background(images: Catalog, tables: Sequence[Features], label: str, groups:
 
 
 def _load_rivals() -> None:
-    """Import the rivals, which register themselves; not at the head of this file, which they import."""
+    """Import those that register themselves; not at the head of this file, which they import."""
     importlib.import_module("morelli.attributors.rivals")
     importlib.import_module("morelli.attributors.pixels.registered")
+    importlib.import_module("morelli.attributors.mllm")
     load_plugins()
 
 

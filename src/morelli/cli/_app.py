@@ -9,6 +9,7 @@ import typer
 
 from morelli._version import __version__
 from morelli.cli import (
+    ask,
     attribute,
     catalog,
     compare,
@@ -50,6 +51,7 @@ register(app, "compare", compare.compare, resumes=True)
 register(app, "robustness", robustness.robustness, resumes=True)
 register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
+app.add_typer(ask.app, name="ask")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(networks.app, name="networks")

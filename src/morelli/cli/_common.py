@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +35,7 @@ __all__ = [
     "open_catalog",
     "parse_views",
     "progress",
+    "progress_of_asking",
     "tell_study",
 ]
 
@@ -204,3 +205,20 @@ def progress(what: str) -> Iterator[Progress]:
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def progress_of_asking() -> Iterator[None]:
+    """Show a bar while models are asked; it appears with the first answer."""
+    from morelli.attributors.mllm.asking import watching
+
+    with ExitStack() as stack:
+        bars: list[Progress] = []
+
+        def report(done: int, total: int) -> None:
+            if not bars:
+                bars.append(stack.enter_context(progress("Asking")))
+            bars[0](done, total)
+
+        with watching(report):
+            yield

@@ -19,6 +19,7 @@ from morelli.cli._common import (
     open_cache,
     open_catalog,
     progress,
+    progress_of_asking,
 )
 from morelli.cli._run import register
 
@@ -218,7 +219,7 @@ def _run(
     if dry_run:
         _tell_preview(preview_study(study, frame, folder=output / "trials", cache=store, jobs=jobs or processors()))
         return
-    with progress("Measuring images") as measuring, progress("Running trials") as running:
+    with progress("Measuring images") as measuring, progress("Running trials") as running, progress_of_asking():
         result = run_study(
             study,
             frame,
@@ -260,6 +261,8 @@ def _tell_preview(preview: Any) -> None:
         typer.echo(f"  {encoder} in {view}: {missing} of {needed} images to be measured")
     for line in preview.missing[:20]:
         typer.echo(f"  missing: {line}")
+    for line in preview.forecast:
+        typer.echo(line)
     typer.echo(
         f"Estimate with {preview.jobs} processes: measuring {_duration(preview.measuring_seconds)}, "
         f"fitting {_duration(preview.fitting_seconds)}"

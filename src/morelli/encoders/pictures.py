@@ -210,6 +210,11 @@ def picture_encoder(name: str) -> PictureEncoder:
     raise MorelliError(f"No encoder is called {name!r}; pictures are written thumbnail-SIDE or patches-SIDExNUMBER.")
 
 
+@register_encoder("thumbnail-512", summary="The picture on 512 x 512 pixels, to be shown to multimodal models.")
+def _thumbnail_512() -> Encoder:
+    return Thumbnail(512)
+
+
 @register_encoder("thumbnail-256", summary="The picture on 256 x 256 pixels, for networks on pixels.")
 def _thumbnail_256() -> Encoder:
     return Thumbnail(256)

@@ -75,7 +75,7 @@ def risk_coverage_figure(predictions: Predictions, metrics: Metrics) -> str:
     figure, axes = _single()
     known = predictions.known
     correct = predictions.top[known] == predictions.y[known]
-    coverage, risk = risk_coverage_curve(correct, predictions.confidence[known])
+    coverage, risk = risk_coverage_curve(correct, np.nan_to_num(predictions.confidence[known]))  # silence is least sure
     if coverage.size:
         x, y = _thinned(100.0 * coverage, 100.0 * risk)
         total = float(risk[-1]) * 100.0

@@ -180,7 +180,7 @@ def write_attributions(
 
 def _wrong_rows(predictions: Predictions) -> np.ndarray:
     """Return the rows answered wrongly, the surest first: known models misnamed, other models given a name."""
-    misnamed = predictions.known & (predictions.top != predictions.y)
+    misnamed = predictions.known & predictions.answered & (predictions.top != predictions.y)
     invented = predictions.unknown & (predictions.decision == "attributed")
     rows = np.flatnonzero(misnamed | invented)
     return rows[np.argsort(-predictions.confidence[rows], kind="stable")]

@@ -12,3 +12,4 @@ from morelli.studies import independence  # noqa: F401
 from morelli.studies import corruption  # noqa: F401
 from morelli.studies import structure  # noqa: F401
 from morelli.studies import pipelines  # noqa: F401
+from morelli.studies import mllm  # noqa: F401

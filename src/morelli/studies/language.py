@@ -180,7 +180,7 @@ def _told(cells: list[Cell], attributor: str, seed: int) -> list[_Told]:
     for cell in own:
         table = next(draw for draw in cell.draws if draw.known.any())
         known = table.known
-        answers = np.array(table.classes)[table.top[known]]
+        answers = np.array([*table.classes, ""])[table.top[known]]  # -1, where there is no answer, is no language
         tests.append(permutation_accuracy(table.label[known].astype(str), answers, table.group[known], seed=seed))
     tested = {i: test.p for i, test in enumerate(tests) if test.p is not None}
     adjusted = dict(zip(tested, benjamini_hochberg(list(tested.values())).tolist(), strict=True))

@@ -168,7 +168,8 @@ def fusion_gain(first: Cell, second: Cell, seed: int = 0) -> Gain | None:
         total = _logs(one, rows, classes) + _logs(other, others, classes)
         truth = np.searchsorted(classes, one.label[rows].astype(str))
         a, b = one.top[rows] == one.y[rows], other.top[others] == other.y[others]
-        parts.append((a, b, total.argmax(axis=1) == truth, one.group[rows]))
+        named = one.answered[rows] & other.answered[others]  # no sum of logarithms where one of them is silent
+        parts.append((a, b, (total.argmax(axis=1) == truth) & named, one.group[rows]))
     if not sum(len(part[0]) for part in parts):
         return None
     a, b, both, clusters = (np.concatenate(column) for column in zip(*parts, strict=True))

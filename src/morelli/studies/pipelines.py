@@ -115,7 +115,8 @@ def by_lineage(catalog: Catalog, label: str) -> Right:
         labels, proba = lineage_probabilities(table.proba, table.lineages, table.classes)
         truth = [lineage_of.get(str(image)) for image in table.image_id]
         counts = np.array([line in labels for line in truth], dtype=np.bool_) & table.readable
-        answer = np.array(labels, dtype=object)[np.where(np.isnan(proba), -1.0, proba).argmax(axis=1)]
+        best = np.where(table.answered, np.where(np.isnan(proba), -1.0, proba).argmax(axis=1), -1)
+        answer = np.array([*labels, None], dtype=object)[best]
         return counts, np.array([a == t for a, t in zip(answer, truth, strict=True)], dtype=np.bool_) & counts
 
     return right

@@ -157,6 +157,8 @@ class Preview:
         Estimates, with as many processes as `jobs`: a few images were measured, and each attributor was fitted once to
         random numbers of the shape of its middle trial.
     jobs : int
+    forecast : tuple of str
+        What else it takes, as the study says.
     """
 
     trials: int
@@ -167,6 +169,7 @@ class Preview:
     measuring_seconds: float
     fitting_seconds: float
     jobs: int
+    forecast: tuple[str, ...] = ()
 
 
 def preview_study(study: Study, frame: Frame, *, folder: Path | None, cache: FeatureCache | None, jobs: int) -> Preview:
@@ -197,6 +200,7 @@ def preview_study(study: Study, frame: Frame, *, folder: Path | None, cache: Fea
         measuring_seconds=seconds,
         fitting_seconds=_fitting_seconds(bench, [fit.planned[0] for fit in fits]) / min(jobs, max(len(fits), 1)),
         jobs=jobs,
+        forecast=tuple(study.forecast(frame, todo)),
     )
 
 

@@ -22,6 +22,7 @@ from morelli.trials.trial import Fold, Trial
 
 if TYPE_CHECKING:
     from morelli.encoders import Features
+    from morelli.trials.plan import Planned
 
 __all__ = ["Frame", "Setting", "Study", "get_study", "list_studies", "make_study", "register_study", "settings_of"]
 
@@ -159,6 +160,10 @@ class Study(ABC):
         MorelliError
             The catalog cannot answer the question; the sentence says what it lacks.
         """
+
+    def forecast(self, frame: Frame, todo: Sequence[Planned]) -> list[str]:
+        """Say what the trials that are still to be done will take beside time; sentences for a dry run."""
+        return []
 
     @abstractmethod
     def find(self, frame: Frame, results: Results) -> Findings:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from morelli.trials.predictions import Predictions
 
 __all__ = ["Kept", "PartStore", "Stopwatch", "same_for_all"]
 
-_SCHEMA: Final = 3
+_SCHEMA: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,17 +30,20 @@ class Kept:
     fit_seconds, judge_seconds : float
     absent : tuple of str
         Files that it had to do without because they were not there.
+    spent : mapping of str to float
+        What asking took, see `morelli.attributors.registry.Asking`.
     """
 
     predictions: Predictions
     fit_seconds: float
     judge_seconds: float
     absent: tuple[str, ...] = ()
+    spent: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def outdated(self) -> bool:
-        """Whether a file that was not there has come back since, so that the part is worth doing again."""
-        return any(Path(path).exists() for path in self.absent)
+        """Whether it is worth doing again: a file that was gone is back, or a question has failed."""
+        return any(Path(path).exists() for path in self.absent) or bool((self.predictions.unanswered == "failed").any())
 
 
 class PartStore:
@@ -76,16 +79,27 @@ class PartStore:
             return None
         try:
             about = json.loads(times.read_text(encoding="utf-8"))
-            absent = tuple(map(str, about["absent"]))
-            return Kept(Predictions.read(table), float(about["fit_seconds"]), float(about["judge_seconds"]), absent)
-        except (MorelliError, ValueError, KeyError, TypeError):
+            return Kept(
+                Predictions.read(table),
+                float(about["fit_seconds"]),
+                float(about["judge_seconds"]),
+                tuple(map(str, about["absent"])),
+                {str(what): float(amount) for what, amount in about["spent"].items()},
+            )
+        except (MorelliError, ValueError, KeyError, TypeError, AttributeError):
             times.unlink()
             return None
 
     def put(self, name: str, key: Mapping[str, Any], kept: Kept) -> None:
         """Keep a part; whoever is interrupted here has the old state or the new one."""
         kept.predictions.write(self.folder / f"{name}.parquet")
-        about = {**key, "fit_seconds": kept.fit_seconds, "judge_seconds": kept.judge_seconds, "absent": kept.absent}
+        about = {
+            **key,
+            "fit_seconds": kept.fit_seconds,
+            "judge_seconds": kept.judge_seconds,
+            "absent": kept.absent,
+            "spent": dict(kept.spent),
+        }
         write_text(self.folder / f"{name}.json", json.dumps(about, sort_keys=True, ensure_ascii=False) + "\n")
 
 

@@ -24,6 +24,7 @@ _N_BOOT = 2000
 MEASURES: Mapping[str, str] = {
     "n": "images of known classes that were judged, over all seeds",
     "n_unreadable": "images that could not be read or measured",
+    "n_unanswered": "images among them for which no candidate was named: they count as not right",
     "n_unknown": "images whose class has no references",
     "seeds": "repetitions",
     "references": "images learned from, mean over trials",
@@ -108,6 +109,7 @@ class Cell:
         return {
             "n": len(hits),
             "n_unreadable": sum(m.n_unreadable for m in draws),
+            "n_unanswered": sum(int((table.known & ~table.answered).sum()) for table in self.draws),
             "n_unknown": sum(m.n_unknown for m in draws),
             "seeds": len(draws),
             "references": mean([outcome.n_references for outcome in done]),
@@ -239,7 +241,7 @@ class Results:
         for cell in self.cells:
             counts: dict[tuple[str, str], int] = {}
             for table in cell.draws:
-                judged = table.readable & table.labelled
+                judged = table.answered & table.labelled
                 for pair in zip(table.label[judged], np.array(table.classes)[table.top[judged]], strict=True):
                     counts[pair[0], str(pair[1])] = counts.get((pair[0], str(pair[1])), 0) + 1
             for (truth, answer), n in sorted(counts.items()):
@@ -267,7 +269,7 @@ class Results:
 _CLASS_COLUMNS = ("class", "support", "predicted", "precision", "recall")
 _PREDICTION_COLUMNS = (
     "seed", "fold", "image_id", "cluster", "label", "answer", "right", "probability", "probability_of_truth",
-    "set_size", "set_holds_truth", "open_set_p", "decision", "error",
+    "set_size", "set_holds_truth", "open_set_p", "decision", "unanswered", "error",
 )  # fmt: skip
 _TAKEN = {*MEASURES, *_CLASS_COLUMNS, *_PREDICTION_COLUMNS, "truth"}
 
@@ -299,7 +301,7 @@ def _joined(parts: Sequence[Predictions]) -> Predictions:
 
 def _widened(part: Predictions, classes: tuple[str, ...], lineages: tuple[str | None, ...]) -> Predictions:
     columns = np.searchsorted(classes, part.classes)
-    proba = np.where(part.readable[:, None], 0.0, np.nan) * np.ones(len(classes))
+    proba = np.where(part.answered[:, None], 0.0, np.nan) * np.ones(len(classes))
     proba[:, columns] = part.proba
     sets = np.zeros((len(part), len(classes)), dtype=np.bool_)
     sets[:, columns] = part.prediction_set
@@ -362,6 +364,7 @@ def _long(outcome: Outcome, axes: Sequence[str]) -> pa.Table:
         "set_holds_truth": held,
         "open_set_p": _nullable(table.open_set_p),
         "decision": table.decision,
+        "unanswered": table.unanswered,
         "error": table.error,
     }
     return pa.table({name: pa.array(values) for name, values in columns.items()})

@@ -246,11 +246,14 @@ def tabulate(
     sets = np.zeros((n, k), dtype=bool)
     decision = np.full(n, "unreadable", dtype=object)
     judged_as = np.full(n, None, dtype=object)
+    unanswered = np.full(n, None, dtype=object)
     if answers is not None:
         sets[ok] = answers.prediction_set
         decision[ok] = decide(answers, open_set_level)
         if answers.judged_as is not None:
             judged_as[ok] = answers.judged_as
+        if answers.unanswered is not None:
+            unanswered[ok] = answers.unanswered
     return Predictions(
         classes=tuple(str(name) for name in attributor.classes_),
         lineages=tuple(lineages),
@@ -267,5 +270,6 @@ def tabulate(
         without_family=per_family(attributor.without),
         error=errors,
         judged_as=judged_as,
+        unanswered=unanswered,
         prompt_known=groups.leak_free,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -192,7 +192,7 @@ class Bench:
         spec = self.spec(trial.attributor)
         fit = {
             "attributor": spec.name,
-            "options": _written(trial.options),
+            "options": _written(trial.options, spec.info.deciding),
             "recipe": self.encoder(spec.encoder).recipe_hash,
             "views": [self.view_key(view) for view in trial.train_views],
             "label": trial.label,
@@ -225,12 +225,12 @@ def _numbered(groups: Rows) -> list[int]:
     return [order.setdefault(group, len(order)) for group in groups.tolist()]
 
 
-def _written(options: Mapping[str, Any]) -> list[list[Any]]:
-    """Return settings as JSON can hold them."""
+def _written(options: Mapping[str, Any], deciding: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> list[list[Any]]:
+    """Return the settings that decide the answers, as JSON can hold them."""
     for name, value in options.items():
         if value is not None and not isinstance(value, str | int | float | bool):
             raise MorelliError(f"Settings of attributors are words and numbers; {name} is {value!r}.")
-    return [[name, options[name]] for name in sorted(options)]
+    return [[name, value] for name, value in sorted(deciding(options).items())]
 
 
 def fits_of(planned: Sequence[Planned]) -> list[Fit]:

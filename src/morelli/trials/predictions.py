@@ -18,13 +18,13 @@ from morelli.errors import MorelliError
 
 __all__ = ["DECISIONS", "Predictions"]
 
-DECISIONS: Final = ("attributed", "ambiguous", "unknown", "conflict", "unreadable")
+DECISIONS: Final = ("attributed", "ambiguous", "unknown", "conflict", "unanswered", "unreadable")
 """The words that `Predictions.decision` may hold, from the most to the least definite."""
 
-_SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION: Final = 3
 _METADATA_KEY: Final = b"morelli.predictions"
 _SUM_TOLERANCE: Final = 1e-4
-_OBJECTS: Final = ("image_id", "uri", "label", "decision", "judged_as", "error")
+_OBJECTS: Final = ("image_id", "uri", "label", "decision", "judged_as", "error", "unanswered")
 _FAMILY_FIELDS: Final = ("evidence", "family_proba", "without_family")
 
 FloatArray = npt.NDArray[np.float64]
@@ -38,7 +38,9 @@ class Predictions:
     """Answers of one attributor for n images among K candidates.
 
     An image that could not be read stays in the table: its `error` says why, its `decision` is ``unreadable`` and its
-    numbers are NaN. Lists are taken as arrays; arrays are kept without a copy and are read-only through this object.
+    numbers are NaN. An image that was read, and for which an attributor that has to be asked named no candidate, stays
+    too: `unanswered` says why, its numbers are NaN, and it counts as not right. Lists are taken as arrays; arrays are
+    kept without a copy and are read-only through this object.
 
     Parameters
     ----------
@@ -53,13 +55,15 @@ class Predictions:
     group : int array, shape (n,)
         Prompt cluster of each image: the unit of the bootstrap.
     proba : float array, shape (n, K)
-        Calibrated probabilities among the candidates; rows sum to 1, or are all NaN where the image was unreadable.
+        Calibrated probabilities among the candidates; rows sum to 1, or are all NaN where the image was unreadable or
+        no candidate was named.
     prediction_set : bool array, shape (n, K)
-        Conformal set; all False where the image was unreadable.
+        Conformal set; all False where the image was unreadable or no candidate was named.
     open_set_p : float array, shape (n,)
         p-value of "made by one of the candidates", in [0, 1]; NaN where there is none.
     decision : object array, shape (n,)
-        One of `DECISIONS`; ``unreadable`` exactly where `error` is set.
+        One of `DECISIONS`; ``unreadable`` exactly where `error` is set. Where `unanswered` is set it is ``unknown``, if
+        that was the answer, or ``unanswered``.
     evidence : dict of str to float array, shape (n, K)
         Per family, the log-likelihood ratio (nats) of each candidate, centred over the candidates and weighted as in
         the fusion. NaN rows where the family had nothing to say.
@@ -74,6 +78,9 @@ class Predictions:
         there is one, or the image was unreadable.
     prompt_known : bool
         Whether `group` comes from prompts. If False each group is only a near-duplicate cluster.
+    unanswered : object array, shape (n,), optional
+        Why no candidate was named, see `morelli.attributors.answers.NO_ANSWER`; None where one was, or the image was
+        unreadable. By default all None: only attributors that have to be asked may stay without an answer.
 
     Raises
     ------
@@ -97,6 +104,7 @@ class Predictions:
     error: ObjectArray
     judged_as: ObjectArray
     prompt_known: bool
+    unanswered: ObjectArray = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         set_field = object.__setattr__
@@ -104,6 +112,8 @@ class Predictions:
         set_field(self, "lineages", tuple(self.lineages))
         set_field(self, "prompt_known", bool(self.prompt_known))
         n, k = len(self.image_id), len(self.classes)
+        if self.unanswered is None:
+            set_field(self, "unanswered", np.full(n, None, dtype=np.object_))
         if k == 0 or len(set(self.classes)) != k:
             raise MorelliError(f"Predictions need at least one candidate and no name twice, got {self.classes!r}.")
         if len(self.lineages) != k:
@@ -129,16 +139,24 @@ class Predictions:
         self._check_values()
 
     def _check_values(self) -> None:
-        readable = self.readable
+        readable, answered = self.readable, self.answered
+        silent = readable & ~answered
         unknown_words = ~np.isin(self.decision.astype(str), DECISIONS)
         _refuse(unknown_words, f"decision must be one of {', '.join(DECISIONS)}")
         _refuse((self.decision == "unreadable") == readable, 'decision is "unreadable" exactly where error is set')
-        _refuse(~readable & ~np.isnan(self.proba).all(axis=1), "proba must be NaN where error is set")
-        _refuse(~readable & self.prediction_set.any(axis=1), "prediction_set must be empty where error is set")
+        _refuse(
+            silent & ~np.isin(self.decision.astype(str), ("unknown", "unanswered")),
+            'decision is "unknown" or "unanswered" where unanswered is set',
+        )
+        _refuse(answered & (self.decision == "unanswered"), 'decision is "unanswered" only where unanswered is set')
+        reasons = np.array([reason is not None for reason in self.unanswered], dtype=np.bool_)
+        _refuse(~readable & reasons, "unanswered must be None where error is set")
+        _refuse(~answered & ~np.isnan(self.proba).all(axis=1), "proba must be NaN where no candidate was named")
+        _refuse(~answered & self.prediction_set.any(axis=1), "prediction_set must be empty where none was named")
         with np.errstate(invalid="ignore"):
             off = ~(np.abs(self.proba.sum(axis=1) - 1.0) <= _SUM_TOLERANCE) | (self.proba < 0.0).any(axis=1)
             outside = (self.open_set_p < 0.0) | (self.open_set_p > 1.0)
-        _refuse(readable & off, "proba must be probabilities that sum to 1 where the image was read")
+        _refuse(answered & off, "proba must be probabilities that sum to 1 where a candidate was named")
         _refuse(outside, "open_set_p must lie in [0, 1]")
 
     def __len__(self) -> int:
@@ -148,6 +166,11 @@ class Predictions:
     def readable(self) -> BoolArray:
         """Whether each image was read, shape (n,)."""
         return np.array([error is None for error in self.error], dtype=np.bool_)
+
+    @cached_property
+    def answered(self) -> BoolArray:
+        """Whether a candidate was named for each image, shape (n,)."""
+        return self.readable & np.array([reason is None for reason in self.unanswered], dtype=np.bool_)
 
     @cached_property
     def y(self) -> IntArray:
@@ -172,15 +195,15 @@ class Predictions:
 
     @cached_property
     def top(self) -> IntArray:
-        """Index of the most probable candidate, shape (n,); the first of equals; -1 where unreadable."""
+        """Index of the most probable candidate, shape (n,); the first of equals; -1 where none was named."""
         filled = np.where(np.isnan(self.proba), -1.0, self.proba)
-        return np.where(self.readable, filled.argmax(axis=1), -1).astype(np.int64)
+        return np.where(self.answered, filled.argmax(axis=1), -1).astype(np.int64)
 
     @cached_property
     def confidence(self) -> FloatArray:
-        """Probability of the most probable candidate, shape (n,); NaN where unreadable."""
+        """Probability of the most probable candidate, shape (n,); NaN where none was named."""
         filled = np.where(np.isnan(self.proba), -1.0, self.proba).max(axis=1)
-        return np.asarray(np.where(self.readable, filled, np.nan), dtype=np.float64)
+        return np.asarray(np.where(self.answered, filled, np.nan), dtype=np.float64)
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,8 @@ class Outcome:
         0 where nothing was done.
     n_references : int
         Images that were learned from, or would have been.
+    spent : mapping of str to float
+        What asking took, see `morelli.attributors.registry.Asking`; empty for what measures.
     """
 
     trial: Trial
@@ -58,6 +60,7 @@ class Outcome:
     fit_seconds: float = 0.0
     judge_seconds: float = 0.0
     n_references: int = 0
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_trials(
@@ -163,6 +166,7 @@ class _Run:
                     fit_seconds=part.fit_seconds,
                     judge_seconds=part.judge_seconds,
                     n_references=len(one.train),
+                    spent=part.spent,
                 )
             )
         return result
@@ -196,6 +200,14 @@ class _Run:
         if self._jobs == 1:
             yield from map(setup.run, fits)
             return
+        # Who asks does so from here: processes would each have questions under way, and none would know how many.
+        asking = [fit for fit in fits if self._bench.spec(fit.planned[0].trial.attributor).info.asks]
+        fits = [fit for fit in fits if fit not in asking]
+        if fits:
+            yield from self._in_processes(fits, setup)
+        yield from map(setup.run, asking)
+
+    def _in_processes(self, fits: Sequence[Fit], setup: _Setup) -> Iterator[tuple[list[str], str | None]]:
         trials = [one.trial for fit in fits for one in fit.planned]
         views = [parse_view(view) for trial in trials for view in (trial.test_view, *trial.train_views)]
         infos = {info.name: info for info in (self._bench.spec(trial.attributor).info for trial in trials)}
@@ -296,7 +308,8 @@ class _Setup:
             # Evidence by family is many times the rest, and no study of trials reads it.
             slim = replace(predictions, evidence={}, family_proba={}, without_family={})
             absent = self._absent(first.train[~usable], one.test[~seen.ok])
-            self.store.put(one.name, one.key, Kept(slim, fit_seconds, watch.lap(), absent))
+            spent = getattr(fitted, "spent_", {})
+            self.store.put(one.name, one.key, Kept(slim, fit_seconds, watch.lap(), absent, spent))
 
     def _absent(self, *failed: Rows) -> tuple[str, ...]:
         """Return those of these rows' files that are gone, and were there when the catalog was made."""

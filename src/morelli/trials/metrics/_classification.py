@@ -102,13 +102,22 @@ class PerClass:
     predicted: IntArray
 
 
-def per_class(confusion: npt.ArrayLike) -> PerClass:
-    """Precision, recall, F1 and support from a confusion matrix, shape (K, K), rows true."""
+def per_class(confusion: npt.ArrayLike, support: npt.ArrayLike | None = None) -> PerClass:
+    """Precision, recall, F1 and support.
+
+    Parameters
+    ----------
+    confusion : int array, shape (K, K)
+        Rows true, columns answered.
+    support : int array, shape (K,), optional
+        Images of each class, if some of them have no answer, which the matrix cannot hold.
+    """
     counts = np.asarray(confusion, dtype=np.int64)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
         raise MorelliError(f"A confusion matrix is square, got the shape {counts.shape}.")
     right = np.diag(counts).astype(np.float64)
-    support, predicted = counts.sum(axis=1), counts.sum(axis=0)
+    predicted = counts.sum(axis=0)
+    support = counts.sum(axis=1) if support is None else np.asarray(support, dtype=np.int64)
     return PerClass(
         precision=_ratio(right, predicted),
         recall=_ratio(right, support),

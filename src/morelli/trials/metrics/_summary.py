@@ -59,18 +59,22 @@ def summarise(
         if share is not None and not 0.0 <= share <= 1.0:
             raise MorelliError(f"{name} is a share between 0 and 1, got {share}.")
     known = predictions.known
-    y, proba = predictions.y[known], predictions.proba[known]
-    sets, groups = predictions.prediction_set[known], predictions.group[known]
+    y, sets, groups = predictions.y[known], predictions.prediction_set[known], predictions.group[known]
     correct = predictions.top[known] == y
-    confidence = predictions.confidence[known].clip(0.0, 1.0)
     n, k = len(y), len(predictions.classes)
+    # What was not answered has no probabilities. It counts as not right, and as least sure.
+    answered = predictions.answered[known]
+    share = float(answered.mean()) if n else float("nan")
+    named, proba = y[answered], predictions.proba[known][answered]
+    confidence = np.where(answered, predictions.confidence[known], 0.0).clip(0.0, 1.0)
+    right, sure = correct[answered], confidence[answered]
 
-    accuracy = none_for_nan(_classification.accuracy(y, proba))
+    accuracy = none_for_nan(float(correct.mean())) if n else None
     low, high = _bootstrap.cluster_bootstrap_interval(correct, groups, n_boot, seed, _LEVEL)
-    curve = _calibration.reliability_curve(correct, confidence)
+    curve = _calibration.reliability_curve(right, sure)
     lineage_index = _classification.lineage_rollup(proba[:0], predictions.lineages)[1]
     lineage_size = np.bincount(lineage_index)[lineage_index]
-    confusion = _classification.confusion_matrix(y, predictions.top[known], k)
+    confusion = _classification.confusion_matrix(named, predictions.top[known][answered], k)
     return Metrics(
         schema_version=SCHEMA_VERSION,
         n_rows=len(predictions),
@@ -92,14 +96,14 @@ def summarise(
         accuracy_high=none_for_nan(high),
         nuisance=nuisance,
         lift=None if accuracy is None or nuisance is None else accuracy - nuisance,
-        top3=none_for_nan(_classification.top_k_accuracy(y, proba, 3)),
-        lineage_accuracy=none_for_nan(_classification.lineage_accuracy(y, proba, predictions.lineages)),
+        top3=_of_all(_classification.top_k_accuracy(named, proba, 3), share),
+        lineage_accuracy=_of_all(_classification.lineage_accuracy(named, proba, predictions.lineages), share),
         lineage_chance=float(lineage_size[y].mean() / k) if n else None,
-        ece=none_for_nan(_calibration.expected_calibration_error(correct, confidence)),
-        ece_mass=none_for_nan(_calibration.expected_calibration_error(correct, confidence, binning="mass")),
-        brier=none_for_nan(_calibration.brier_score(y, proba)),
-        log_loss=none_for_nan(_calibration.log_loss(y, proba)),
-        mean_confidence=float(confidence.mean()) if n else None,
+        ece=none_for_nan(_calibration.expected_calibration_error(right, sure)),
+        ece_mass=none_for_nan(_calibration.expected_calibration_error(right, sure, binning="mass")),
+        brier=none_for_nan(_calibration.brier_score(named, proba)),
+        log_loss=none_for_nan(_calibration.log_loss(named, proba)),
+        mean_confidence=float(sure.mean()) if len(sure) else None,
         coverage=none_for_nan(_conformal.set_coverage(y, sets)),
         target_coverage=target_coverage,
         mean_set_size=none_for_nan(_conformal.mean_set_size(sets)),
@@ -113,6 +117,13 @@ def summarise(
         families=tuple(_family(predictions, family, correct, n_boot, seed) for family in predictions.families),
         open_set=_open_set(predictions),
     )
+
+
+def _of_all(share_right: float, share_answered: float) -> float | None:
+    """Return the share that is right of all images, where it is known of those that were answered."""
+    if np.isnan(share_right):
+        return 0.0 if share_answered == 0.0 else None
+    return share_right * share_answered
 
 
 def _risk_curve(correct: BoolArray, confidence: FloatArray) -> tuple[tuple[float, float], ...]:
@@ -136,14 +147,14 @@ def _reliability_bins(curve: _calibration.ReliabilityCurve) -> tuple[Reliability
 
 
 def _decisions(predictions: Predictions) -> tuple[DecisionMetrics, ...]:
-    """Count each decision; a conflict is listed only where it occurs."""
+    """Count each decision; conflicts and missing answers are listed only where they occur."""
     rows = []
     right = (predictions.top == predictions.y) & predictions.known
     in_set = np.zeros(len(predictions), dtype=np.bool_)
     in_set[predictions.known] = predictions.prediction_set[predictions.known, predictions.y[predictions.known]]
     for decision in DECISIONS:
         mask = predictions.decision == decision
-        if decision == "conflict" and not mask.any():
+        if decision in ("conflict", "unanswered") and not mask.any():
             continue
         known, unknown = mask & predictions.known, mask & predictions.unknown
         judged = known | unknown
@@ -162,7 +173,7 @@ def _decisions(predictions: Predictions) -> tuple[DecisionMetrics, ...]:
 
 
 def _per_class(predictions: Predictions, confusion: IntArray, y: IntArray, sets: BoolArray) -> tuple[ClassMetrics, ...]:
-    scores = _classification.per_class(confusion)
+    scores = _classification.per_class(confusion, np.bincount(y, minlength=len(confusion)))
     coverage = _conformal.class_coverage(y, sets)
     size = _conformal.class_set_size(y, sets)
     wrong = confusion - np.diag(np.diag(confusion))

@@ -1,0 +1,156 @@
+"""The file that answers and accounts are kept in: one SQLite database that many processes share."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from morelli.encoders.cache import default_cache_path
+from morelli.errors import MorelliError
+
+__all__ = ["Database", "default_answers_path"]
+
+_SCHEMA: Final = 1
+_APPLICATION: Final = 0x4D4F4153  # "MOAS": tells our files from other programs' databases
+_PATIENCE: Final = 60.0
+"""Seconds to wait for another process that writes."""
+
+_CREATE: Final = (
+    """CREATE TABLE answers (key TEXT PRIMARY KEY, account TEXT NOT NULL, reply TEXT NOT NULL) WITHOUT ROWID""",
+    # state: open (under way, or its process was killed), lost (sent, and what it cost is not known), settled.
+    """CREATE TABLE spending (
+        id INTEGER PRIMARY KEY, account TEXT NOT NULL, state TEXT NOT NULL, expected INTEGER NOT NULL,
+        tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, images INTEGER NOT NULL, money REAL NOT NULL)""",
+    "CREATE INDEX spending_by_account ON spending (account, state, money)",
+    "CREATE TABLE pace (account TEXT PRIMARY KEY, next REAL NOT NULL) WITHOUT ROWID",
+)
+
+
+class Database:
+    """A file of answers and accounts, for any number of threads and processes at once.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; it and its folder are made at the first use.
+
+    Raises
+    ------
+    MorelliError
+        By every method: the file is damaged, belongs to another program or to a newer Morelli, or cannot be read or
+        written.
+
+    Notes
+    -----
+    SQLite in WAL mode: a process that is killed leaves whole transactions only. Every thread has its own connection.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._local = threading.local()
+
+    @contextmanager
+    def transaction(self, *, reading: bool = False) -> Iterator[sqlite3.Connection]:
+        """Give a connection inside a transaction that no other writer shares; committed unless an error passes.
+
+        Whoever only reads says so, and waits for nobody.
+        """
+        try:
+            connection = self._connection()
+            connection.execute("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                if connection.in_transaction:  # SQLite itself may have rolled back, for instance on a full disk
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise MorelliError(
+                f"The file of answers {self.path} cannot be used: {error}. Free the disk or the file, or choose "
+                "another by the setting answers."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise MorelliError(
+                f"The file of answers {self.path} is damaged: {error}. Move it away (with the files of the same name "
+                "that end in -wal and -shm); what it held has to be asked for again."
+            ) from error
+
+    def close(self) -> None:
+        """Close this thread's connection; the next use opens it anew."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            self._local.connection = None
+            connection.close()
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MorelliError(f"The file of answers {self.path} cannot be made: {error.strerror or error}.") from error
+        connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
+        try:
+            # In a transaction: half of what is looked at might be from before another process lays the file out.
+            connection.execute("BEGIN DEFERRED")
+            ready = self._is_ours(connection)
+            connection.execute("COMMIT")
+            if not ready:
+                _enter_wal(connection)
+                connection.execute("BEGIN IMMEDIATE")
+                if not self._is_ours(connection):  # nobody was faster
+                    for statement in _CREATE:
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+                connection.execute("COMMIT")
+            # A power cut may cost the last transactions, never the file; a killed process costs nothing.
+            connection.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _is_ours(self, connection: sqlite3.Connection) -> bool:
+        """Say whether the file has our layout; False for an empty one, an error for any other."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application == _APPLICATION and version == _SCHEMA:
+            return True
+        if application == _APPLICATION:
+            raise MorelliError(
+                f"The file of answers {self.path} has layout {version}, and this Morelli knows {_SCHEMA}; choose "
+                "another by the setting answers."
+            )
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise MorelliError(f"{self.path} is a database of another program; choose another by the setting answers.")
+        return False
+
+
+def _enter_wal(connection: sqlite3.Connection) -> None:
+    """Switch the journal to WAL. SQLite does not wait for others here as it does elsewhere, so that this has to."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+
+
+def default_answers_path() -> Path:
+    """Return the file that answers are kept in unless another is named: where features are kept too."""
+    return default_cache_path().with_name("answers.sqlite")
