@@ -18,7 +18,8 @@ from morelli.encoders import FeatureCache
 from morelli.errors import MorelliError
 from morelli.studies import Frame
 from morelli.studies.co_occurrence import co_occurrence
-from morelli.studies.presence_questions import ask_presence, forecast_presence, presence_csv, write_presence
+from morelli.studies.presence import write_presence
+from morelli.studies.presence_questions import SHOWN, as_presence, ask_presence, forecast_presence
 from studies._planted import write_catalog
 
 pytest.importorskip("openai", reason="the mllm extra is not installed")
@@ -119,15 +120,17 @@ def test_all_at_once(server, evaluator, catalog):
 def test_the_table_goes_into_the_study(server, evaluator, catalog, tmp_path):
     server.script.append("refuse")
     matrix, _ = ask_presence(catalog, DOMAINS, evaluator(concurrency=1))
-    write_presence(tmp_path / "presence.csv", catalog, DOMAINS, matrix)
+    found = as_presence(catalog, DOMAINS, matrix)
+    write_presence(found, [SHOWN] * len(DOMAINS), tmp_path / "presence.csv", scores=True)
     with (tmp_path / "presence.csv").open(encoding="utf-8", newline="") as stream:
         table = {row["image_id"]: row for row in csv.DictReader(stream)}
     ids = [str(image) for image in catalog.column("image_id")]
-    assert [table[image]["shows"] for image in ids[:6]] == [
-        "", "red things", "red things", "red things", "green things;red things", "green things;red things"
+    assert ids[0] not in table
+    assert [table[image]["shows"] for image in ids[1:6]] == [
+        "red things", "red things", "red things", "green things;red things", "green things;red things"
     ]  # fmt: skip
     assert [table[image]["shows"] for image in ids[8:12]] == [";"] * 4
-    assert [table[ids[4]][f"shows {name}"] for name in DOMAINS] == ["0.5", "1", "1"]
+    assert [float(table[ids[4]][f"score {name}"]) for name in DOMAINS] == [0.5, 1, 1]
     joined = join_columns(catalog, tmp_path / "presence.csv")
     seen, notes = co_occurrence(Frame(joined, ("fused",)), "domain", "shows", ["blue things", "red things"])
     assert notes[0].startswith("1 images have nothing in shows")
@@ -138,8 +141,8 @@ def test_the_table_goes_into_the_study(server, evaluator, catalog, tmp_path):
 
 def test_images_that_are_there_twice(catalog):
     twice = catalog.concat([catalog, catalog])
-    lines = presence_csv(twice, ["x"], np.ones((len(twice), 1))).splitlines()
-    assert len(lines) == 1 + len(catalog)
+    found = as_presence(twice, ["x"], np.arange(len(twice), dtype=np.float64)[:, None])
+    assert found.scores[:, 0].tolist() == list(range(len(catalog)))
 
 
 @pytest.mark.parametrize(

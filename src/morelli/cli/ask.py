@@ -66,7 +66,7 @@ def presence(
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
 ) -> None:
-    """Ask about each image which domains it shows, for the study of domains.
+    """Ask about each image which domains it shows, for the study of domains; morelli presence asks a small network.
 
     Each question is about one image and one domain: does it show an element of it? Yes, no or unsure. The table is for
     morelli study domains with --join presence.csv --set presence=shows, which compares how often images of one domain
@@ -85,7 +85,8 @@ def presence(
     if output.suffix.lower() != ".csv":
         raise typer.BadParameter("name a file that ends in .csv", param_hint="--output")
     check_output(output)
-    from morelli.studies.presence_questions import ask_presence, forecast_presence, write_presence
+    from morelli.studies.presence import write_presence
+    from morelli.studies.presence_questions import SHOWN, as_presence, ask_presence, forecast_presence
 
     who = _chosen(endpoint, evaluator)
     images = open_catalog(catalog, split)
@@ -96,7 +97,7 @@ def presence(
     store = open_cache(cache, no_cache)
     with progress("Reading images") as measuring, progress_of_asking():
         matrix, tally = ask_presence(images, names, who, together=together, cache=store, measuring=measuring)
-    write_presence(output, images, names, matrix)
+    write_presence(as_presence(images, names, matrix), [SHOWN] * len(names), output, scores=True)
     typer.echo(tally.words())
     typer.echo(f"Written to {output}: morelli study domains --join {output} --set presence=shows")
 

@@ -1,13 +1,7 @@
-"""Which domains an image shows, asked of a multimodal model; and the table of it that the study of domains takes.
-
-Whoever looks is anything that turns images into a matrix of presence, see `PresenceJudge`; asking is one way.
-"""
+"""Which domains an image shows, asked of a multimodal model. `morelli.studies.presence` writes the table of it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +11,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli._files import write_text
 from morelli.attributors.mllm.account import Size
 from morelli.attributors.mllm.evaluators import Evaluator
 from morelli.attributors.mllm.parse import read_reply
@@ -29,24 +22,22 @@ from morelli.encoders import FeatureCache, extract, join_encoders
 from morelli.encoders.pictures import unpack_pixels
 from morelli.errors import MorelliError
 from morelli.studies.mllm_costs import money_words
+from morelli.studies.presence import Presence
 from morelli.trials.runner import kept_features
 
 __all__ = [
-    "PresenceJudge",
+    "SHOWN",
     "PresenceTally",
+    "as_presence",
     "ask_presence",
     "forecast_presence",
-    "presence_csv",
-    "presence_text",
-    "write_presence",
 ]
 
 Matrix = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
-PresenceJudge = Callable[[Catalog, Sequence[str]], Matrix]
-"""``judge(catalog, domains)`` returns shape (n, k): how much an image shows of a domain, in [0, 1]. More than a half is
-taken for shown, a half is unsure, and NaN is no answer."""
+SHOWN: Final = 0.75
+"""Between an unsure answer, which is 0.5, and a yes, which is 1."""
 
 _ENCODER: Final = "thumbnail-512"
 _CHUNK: Final = 64
@@ -172,50 +163,24 @@ def forecast_presence(catalog: Catalog, domains: Sequence[str], evaluator: Evalu
     return f"{line}."
 
 
-def presence_text(row: NDArray[np.float64], domains: Sequence[str]) -> str:
-    """Return what a column of presence holds for an image.
+def as_presence(catalog: Catalog, domains: Sequence[str], matrix: Matrix) -> Presence:
+    """Return what was answered about a catalog's rows as what `write_presence` takes, with the threshold `SHOWN`.
 
-    Domains are joined by ``;``. A ``;`` alone is none of them, and the empty text is that nobody knows, because an
-    answer is lacking: such an image is left out.
-
-    Examples
-    --------
-    >>> presence_text(np.array([1.0, 0.5, 0.9]), ["animals", "people", "foods"])
-    'animals;foods'
-    >>> presence_text(np.array([0.0, 0.5]), ["animals", "people"])
-    ';'
-    >>> presence_text(np.array([1.0, np.nan]), ["animals", "people"])
-    ''
-    """
-    if np.isnan(row).any():
-        return ""
-    return ";".join(name for name, value in zip(domains, row, strict=True) if value > 0.5) or ";"
-
-
-def presence_csv(catalog: Catalog, domains: Sequence[str], matrix: Matrix) -> str:
-    """Return a table for ``morelli study domains --join FILE --set presence=shows``.
-
-    Its columns are ``image_id``, ``shows`` (see `presence_text`), and each domain with how much is shown of it, empty
-    where there is no answer. An image that the catalog holds several times is there once; one that could not be read at
-    all is left out.
+    Parameters
+    ----------
+    catalog : Catalog
+        An image that it holds several times is taken once; one that could not be read is left out.
+    domains : sequence of str
+    matrix : ndarray, shape (n, k)
+        As from `ask_presence`.
     """
     _check(domains)
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["image_id", "shows", *(f"shows {name}" for name in domains)])
-    seen: set[str] = set()
-    for image, row in zip(catalog.column("image_id"), matrix, strict=True):
-        if image is None or image in seen:
-            continue
-        seen.add(image)
-        values = ["" if np.isnan(value) else f"{value:g}" for value in row]
-        writer.writerow([image, presence_text(row, domains), *values])
-    return stream.getvalue()
-
-
-def write_presence(path: str | os.PathLike[str], catalog: Catalog, domains: Sequence[str], matrix: Matrix) -> None:
-    """Write `presence_csv` to a file, wholly or not at all."""
-    write_text(path, presence_csv(catalog, domains, matrix))
+    rows: dict[str, int] = {}
+    for row, image in enumerate(catalog.column("image_id")):
+        if image is not None:
+            rows.setdefault(str(image), row)
+    nowhere = np.full(len(rows), -1, dtype=np.int64)
+    return Presence(tuple(rows), tuple(domains), matrix[list(rows.values())], nowhere, {})
 
 
 def _check(domains: Sequence[str]) -> None:
