@@ -200,11 +200,22 @@ def test_ctrl_c_waits_for_nothing_that_is_under_way(server, tmp_path):
     server.always = "slow 100"
     command = [sys.executable, "-c", INTERRUPTED, server.url, str(tmp_path / "answers.sqlite")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        while len(server.seen) < 4:
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # A shell may have told its background jobs to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        while len(server.seen) < 4 and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60)[0] == "interrupted\n"
+    finally:
+        process.kill()
+        process.communicate()
     assert [state for state, _, _ in money(tmp_path / "answers.sqlite")] == ["open"] * 4
 
 
