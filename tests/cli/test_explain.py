@@ -22,7 +22,7 @@ def test_a_folder_of_images(cli, bundle, images, tmp_path):
     records = [json.loads(line) for line in result.stdout.splitlines()]
     assert [Path(record["uri"]).name for record in records] == ["café.jpg", "notes.txt", "one.jpg"]
     assert sorted(path.name for path in out.iterdir()) == [
-        "café.json", "café.png", "index.html", "one.json", "one.png"
+        "café.json", "café.png", "morelli-maps.html", "one.json", "one.png"
     ]  # fmt: skip
     assert records[1]["map"] is None and "not an image" in records[1]["error"]
     assert "1 of 3 could not be explained" in result.stderr
@@ -34,7 +34,7 @@ def test_a_folder_of_images(cli, bundle, images, tmp_path):
         assert record["map"] == explain(loaded, record["uri"]).to_dict()
     with Image.open(out / "one.png") as picture:
         assert picture.info == {}
-    page = (out / "index.html").read_text(encoding="utf-8")
+    page = (out / "morelli-maps.html").read_text(encoding="utf-8")
     assert "café.jpg" in page and "not an image" in page
     assert page.count('class="map"') == 2
     assert page.count(" alone") == 2 * len(records[0]["map"]["families"])
@@ -126,6 +126,21 @@ def test_the_image_itself_is_not_overwritten(cli, bundle, images, tmp_path):
     assert (tmp_path / "one.png").read_bytes() == before
 
 
+def test_what_somebody_else_wrote_is_left_alone(cli, bundle, images, tmp_path):
+    """Pictures have their parameters beside them; of all things those must not be lost."""
+    for name, content in (("one.json", '{"prompt": "a cat"}'), ("one.png", "mine")):
+        (tmp_path / name).write_text(content)
+        result = cli("explain", bundle, images / "one.jpg", "-o", tmp_path)
+        assert result.exit_code == 1
+        assert name in result.stderr and "choose another place" in result.stderr
+        assert [path.read_text() for path in tmp_path.iterdir()] == [content]
+        (tmp_path / name).unlink()
+    for _ in range(2):  # what this command wrote it may write again
+        assert cli("explain", bundle, images / "one.jpg", "-o", tmp_path).exit_code == 0
+    (tmp_path / "named.png").write_text("mine")
+    assert cli("explain", bundle, images / "one.jpg", "-o", tmp_path / "named.png").exit_code == 0
+
+
 def test_nothing_to_explain(cli, bundle, tmp_path):
     (tmp_path / "empty").mkdir()
     result = cli("explain", bundle, tmp_path / "empty", "-o", tmp_path / "out")
@@ -134,8 +149,10 @@ def test_nothing_to_explain(cli, bundle, tmp_path):
 
 
 def test_images_of_one_name():
-    names = [path.name for path in _targets(Path("out"), ["a/x.jpg", "b/X.png", "c/x.jpg", "index.png", "x-2.jpg"])]
-    assert names == ["x.png", "X-2.png", "x-3.png", "index-2.png", "x-2-2.png"]
+    names = [
+        path.name for path in _targets(Path("out"), ["a/x.jpg", "b/X.png", "c/x.jpg", "morelli-maps.png", "x-2.jpg"])
+    ]
+    assert names == ["x.png", "X-2.png", "x-3.png", "morelli-maps-2.png", "x-2-2.png"]
 
 
 # --- maps on other pages ------------------------------------------------------------------------------------------

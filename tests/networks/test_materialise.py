@@ -159,6 +159,20 @@ def test_processes_that_measure_read_from_the_store_and_hold_no_network(catalog,
     assert table.ok.all() and len(np.unique(table.X, axis=0)) == 5
 
 
+def test_a_process_that_finds_a_view_damaged_loads_no_network(catalog, toy, tmp_path):
+    view, store = parse_view("toy"), ViewStore(tmp_path / "views")
+    jobs = [(path, image_id) for path, image_id in zip(catalog.paths, catalog.column("image_id"), strict=True)]
+    materialise(jobs, view, store, limits=Limits())
+    store.path(jobs[1][1], view).write_bytes(b"no picture")
+    toy["batches"].clear()
+    table = extract(catalog, get_encoder(ENCODER), view=view, view_store=store, workers=1)
+    assert toy["batches"] == []
+    assert table.ok.tolist() == [True, False, True, True, True]
+    assert "is damaged, and was removed: run this again" in table.error[1]
+    assert extract(catalog, get_encoder(ENCODER), view=view, view_store=store, workers=1).ok.all()
+    assert toy["batches"] == [1]
+
+
 def test_a_network_that_is_not_here_is_told_before_anything_is_measured(catalog, weights, tmp_path):
     cache = FeatureCache(tmp_path / "features.sqlite")
     with pytest.raises(NetworkError, match="morelli networks fetch"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
-_PAGE: Final = "index.html"
+_PAGE: Final = "morelli-maps.html"
+_MAX_RECORD: Final = 10_000_000
 
 
 def explain(
@@ -88,7 +90,7 @@ def explain(
 
     Windows of native pixels are judged like images, and each says its part of the answer. For every image there is a
     .png, in which the picture is grey and evidence is colour, and a .json with the numbers; of several images also one
-    page, index.html. docs/explain.md says how to read them, and what they do not prove.
+    page, morelli-maps.html. docs/explain.md says how to read them, and what they do not prove.
 
     Examples:
 
@@ -114,7 +116,7 @@ def explain(
     if single and len(paths) != 1:
         raise MorelliError(f"{output} is one file, and there are {len(paths)} images; name a folder.")
     targets = [output] if single else list(_targets(output, paths))
-    _refuse_sources(targets, paths)
+    _refuse_foreign(targets, paths, single)
     cards: list[MapCard] = []
     failed = 0
     for path, target in zip(paths, targets, strict=True):
@@ -163,12 +165,31 @@ def _targets(folder: Path, paths: list[str]) -> Iterator[Path]:
         yield folder / f"{name}.png"
 
 
-def _refuse_sources(targets: list[Path], paths: list[str]) -> None:
-    """Refuse to write over an image that is to be explained, before any is."""
+def _refuse_foreign(targets: list[Path], paths: list[str], named: bool) -> None:
+    """Refuse to write over an image that is to be explained, or what this command did not write, before any is.
+
+    A picture of ours has its record beside it. One that was `named` on the command line may be any.
+    """
     sources = {os.path.realpath(path) for path in paths if "\0" not in path}  # no file has such a name
     for target in targets:
-        if "\0" not in str(target) and os.path.realpath(target) in sources:
-            raise MorelliError(f"{target} is one of the images, which are not overwritten; choose another place.")
+        if "\0" in str(target):
+            continue
+        record = target.with_suffix(".json")
+        for path in (target, record):
+            if os.path.realpath(path) in sources:
+                raise MorelliError(f"{path} is one of the images, which are not overwritten; choose another place.")
+        there = [path for path in (record, target) if os.path.lexists(path) and not (named and path == target)]
+        if there and not _is_record(record):
+            raise MorelliError(f"{there[0]} is there, and not by morelli explain; choose another place, or remove it.")
+
+
+def _is_record(path: Path) -> bool:
+    """Say whether a file is what `_record` makes."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8")) if path.stat().st_size <= _MAX_RECORD else None
+    except (OSError, ValueError):
+        return False
+    return isinstance(value, dict) and value.keys() == {"uri", "bundle", "error", "map"}
 
 
 def _record(bundle: Bundle, path: str, shown: TraceMap | None, error: str | None) -> dict[str, Any]:

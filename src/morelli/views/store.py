@@ -21,7 +21,7 @@ from PIL import Image
 
 from morelli._files import atomic_path
 from morelli._version import __version__
-from morelli.errors import ImageReadError
+from morelli.errors import ImageReadError, MorelliError
 from morelli.images import Limits, LoadedImage, read_image
 from morelli.views.info import Pixels
 from morelli.views.registry import View
@@ -84,12 +84,17 @@ class ViewStore:
         ------
         morelli.errors.ViewError
             As `View` raises it.
+        morelli.errors.MorelliError
+            The view is made in batches, see :func:`morelli.views.materialise`, and is not there.
         OSError
             The folder cannot be read or written.
         """
         if not view.costly:
             return view.apply(image)
         pixels = self.get(image.facts.sha256, view)
+        if pixels is None and view.batched:
+            # Made beforehand, all together, by one process; those that only read load no network each.
+            raise MorelliError(f"What {view.name} made of this image is damaged, and was removed: run this again.")
         if pixels is None:
             pixels = view.apply(image)
             self.put(image.facts.sha256, view, pixels)
