@@ -29,7 +29,7 @@ class PixelNetwork(Rival):
     patches : int, default 1
         Pictures of each image.
     device : {"auto", "cpu", "cuda"}
-        ``auto`` is a CUDA device where there is one.
+        ``auto`` is $MORELLI_DEVICE, or a CUDA device where there is one.
     threads : int, optional
         That augment pictures; one for each processor by default.
     random_state : int, default 0
