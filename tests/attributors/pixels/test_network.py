@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,24 @@ def test_several_patches_are_averaged(striped, tiny, torch):
     assert np.allclose(together, mean - np.log(np.exp(mean).sum(axis=1, keepdims=True)), atol=1e-5)
     with pytest.raises(ValueError, match=r"\(n, 4, side, side, 3\)"):
         network.predict(pictures)
+
+
+def test_the_time_of_a_training_is_estimated(striped, packed, tiny, torch, monkeypatch):
+    from morelli.attributors.pixels import network as module
+
+    pictures, _ = striped
+    short = PixelNetwork(tiny.with_settings({"epochs": 10}), device="cpu", threads=1)
+    assert 0 < short.seconds_to_fit(packed, 100, 3) < 1000
+    train, seen = module.train_pictures, []
+
+    def as_fast_as_ever(*given, **options):
+        seen.append((given[3], options["stop_after"]))
+        return replace(train(*given, **options), images_per_second=50.0)
+
+    monkeypatch.setattr(module, "train_pictures", as_fast_as_ever)
+    assert short.seconds_to_fit(pictures, 100, 3) == pytest.approx(20)
+    assert short.seconds_to_fit(pictures[:1], 200, 3) == pytest.approx(40)
+    assert [(recipe.batch, recipe.epochs, stop) for recipe, stop in seen] == [(4, 2, 2), (1, 2, 2)]
 
 
 def test_what_is_refused(striped, packed, tiny, torch):
