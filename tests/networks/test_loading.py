@@ -3,14 +3,16 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from morelli.errors import MissingExtraError, NetworkError
+from morelli.errors import MissingExtraError, MorelliError, NetworkError
 from morelli.networks import Place
 from morelli.networks.autoencoder import Autoencoder
 from morelli.networks.captions import CaptionNetwork, Painter
 from morelli.networks.depth import DepthNetwork
+from morelli.networks.devices import choose_device
 from morelli.networks.loading import device_of
 from morelli.networks.masks import MaskNetwork
 from morelli.networks.semantic import SemanticNetwork
@@ -137,6 +139,21 @@ def test_the_device_can_be_chosen(saved, monkeypatch):
     assert device_of() == ("cpu", "float32")
     monkeypatch.setenv("MORELLI_DEVICE", "cuda:1")
     assert device_of() == ("cuda:1", "float16")
+
+
+def test_the_device_of_a_training_can_be_chosen_too(monkeypatch):
+    torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: True))
+    monkeypatch.delenv("MORELLI_DEVICE", raising=False)
+    assert choose_device(torch, "auto") == "cuda"
+    monkeypatch.setenv("MORELLI_DEVICE", "cpu")
+    assert (choose_device(torch, "auto"), choose_device(torch, "cuda")) == ("cpu", "cuda")
+    monkeypatch.setenv("MORELLI_DEVICE", "cuda:1")
+    with pytest.raises(MorelliError, match="MORELLI_DEVICE is cuda:1, and networks that are trained here run on cpu"):
+        choose_device(torch, "auto")
+    monkeypatch.setenv("MORELLI_DEVICE", "cuda")
+    torch.cuda.is_available = lambda: False
+    with pytest.raises(MorelliError, match="no CUDA device"):
+        choose_device(torch, "auto")
 
 
 def test_the_libraries_keep_quiet_while_they_load(saved, capfd):

@@ -67,6 +67,16 @@ def test_what_is_no_network_at_all(weights, tmp_path):
         find_network(str(tmp_path), "depth")
 
 
+def test_whoever_loads_it_may_know_what_it_has_to_be(weights, tmp_path):
+    folder = tiny.mask_onnx(tmp_path / "any")
+    add_name("mine", folder)
+    assert find_network("mine", None).folder == find_network(str(folder), None).folder == folder
+    with pytest.raises(NetworkError, match=f"morelli networks fetch {NAME}"):
+        find_network(NAME, None)
+    with pytest.raises(NetworkError, match=r'no network "nonsense": name a folder, or a repository of the Hugging'):
+        find_network("nonsense", None)
+
+
 def test_folders_are_found_by_path_also_with_unicode(weights, tmp_path, monkeypatch):
     folder = tiny.mask_onnx(tmp_path / "modèles" / "Tiefe-深度")
     assert find_network(str(folder), "salient").folder == folder

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from _small import CENTROID, LOGISTIC, MODELS, bare_catalog
+from morelli.attributors.pixels import network
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.report.study import study_to_dict, write_study
 from morelli.studies import (
@@ -280,6 +281,27 @@ def test_a_run_and_a_preview(small, foreign, tmp_path):
     assert again.cells.equals(result.cells)
     assert again.predictions.equals(result.predictions)
     assert study_to_dict(again)["findings"] == study_to_dict(result)["findings"]
+
+
+def test_a_preview_of_networks_on_pixels_is_of_their_time(small, foreign, monkeypatch):
+    """Random numbers are no pictures, and a training that lasts for days is not tried out to its end."""
+    pytest.importorskip("torch", reason="needs the deep extra")
+    pytest.importorskip("transformers", reason="needs the deep extra")
+    monkeypatch.setenv("MORELLI_DEVICE", "cpu")
+    steps, train = [], network.train_pictures
+
+    def timed(*given, **options):
+        trained = train(*given, **options)
+        steps.append(trained.steps)
+        return trained
+
+    monkeypatch.setattr(network, "train_pictures", timed)
+    frame = framed(small, attributors=["convnext-tiny:small"])
+    preview = preview_study(make_study("my-own"), frame, folder=None, cache=small.cache, jobs=1)
+    assert steps == [2]
+    assert preview.fits == 3
+    # 12 images, 30 epochs, 2 folds; more than a thousand images a second are beyond any processor.
+    assert preview.fitting_seconds > 3 * 12 * 30 * 2 / 1000
 
 
 def test_what_is_missing_is_said(small, foreign):

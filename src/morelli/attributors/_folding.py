@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -56,6 +57,7 @@ def deal_references(
     n_folds: int,
     seed: int,
     images: NDArray[np.integer] | None = None,
+    shares: Sequence[float] | None = None,
 ) -> tuple[NDArray[np.int64], list[str]]:
     """Deal images to folds by group.
 
@@ -72,6 +74,8 @@ def deal_references(
     seed : int
     images : ndarray of int, shape (n,), optional
         Image that each row shows; by default each shows its own. Where groups are of no use, images are groups.
+    shares : sequence of float, optional
+        Of the `n_folds` folds, as near as whole groups allow; equal by default.
 
     Returns
     -------
@@ -97,4 +101,5 @@ def deal_references(
             names = ", ".join(str(name) for name in classes[lonely][:10])
             notes.append(f"All references of {names} share one prompt: leakage cannot be excluded for them.")
     k = int(min(n_folds, len(np.unique(groups))))
-    return deal_groups(groups.astype(np.int64), codes.astype(np.int64), np.full(k, 1 / k), seed), notes
+    wanted = np.full(k, 1 / k) if shares is None else np.array(shares)
+    return deal_groups(groups.astype(np.int64), codes.astype(np.int64), wanted, seed), notes

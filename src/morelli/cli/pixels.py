@@ -53,7 +53,11 @@ class Device(StrEnum):
 
 DeviceOption = Annotated[
     Device,
-    typer.Option("--device", metavar="NAME", help="auto, cpu or cuda; auto takes a CUDA device if there is one."),
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        help="auto, cpu or cuda; auto takes $MORELLI_DEVICE, or a CUDA device if there is one.",
+    ),
 ]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from morelli.errors import MissingExtraError, MorelliError, NetworkError
+from morelli.networks.devices import DEVICE_VARIABLE
 
 __all__ = ["Loaded", "device_of", "load_model", "quiet", "require_libraries", "runtime", "told"]
 
@@ -53,7 +54,7 @@ def device_of() -> tuple[str, str]:
         torch is not installed.
     """
     (torch,) = require_libraries("A network", "torch")
-    device = os.environ.get("MORELLI_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = os.environ.get(DEVICE_VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
     return device, "float16" if device.startswith("cuda") else "float32"
 
 
@@ -94,6 +95,7 @@ def load_model(kind: Any, folder: Path, *, dtype: str, device: str, **more: Any)
         Class of the network; nothing in the folder can choose another.
     folder : pathlib.Path
     dtype, device : str
+        With ``auto``, transformers takes the precision of the file.
     **more
         For ``from_pretrained``.
 
@@ -115,7 +117,7 @@ def load_model(kind: Any, folder: Path, *, dtype: str, device: str, **more: Any)
         model, state = kind.from_pretrained(
             folder,
             **strict,
-            **{"dtype" if ours else "torch_dtype": getattr(torch, dtype)},
+            **{"dtype" if ours else "torch_dtype": dtype if dtype == "auto" else getattr(torch, dtype)},
             **more,
             output_loading_info=True,
         )

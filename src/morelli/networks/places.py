@@ -71,7 +71,7 @@ def network_folder(spec: NetworkSpec) -> Path:
     return weights_folder() / "networks" / spec.name
 
 
-def find_network(text: str, task: str) -> Place:
+def find_network(text: str, task: str | None) -> Place:
     """Find a network on this machine. Nothing is ever downloaded here.
 
     Parameters
@@ -79,8 +79,8 @@ def find_network(text: str, task: str) -> Place:
     text : str
         A name (of `list_networks`, or given by `add_name`), the path of a folder, or the id of a repository on the
         Hugging Face hub that is in the hub's cache. What is a folder is taken for one first.
-    task : str
-        What it is to do; a known network for another task is refused.
+    task : str or None
+        What it is to do; a known network for another task is refused. None: whoever loads it knows what it has to be.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def find_network(text: str, task: str) -> Place:
         return _checked(text, given[text])
     if is_known(text):
         spec = get_network(text)
-        if spec.task != task:
+        if task is not None and spec.task != task:
             raise NetworkError(
                 f"{text} gives {TASKS[spec.task]}, and what is needed is one that gives {TASKS[task]}: "
                 f"{_names_of(task)}."
@@ -122,9 +122,9 @@ def find_network(text: str, task: str) -> Place:
                 f"{text} (or put it into a folder, and name that)."
             )
         return _checked(text, snapshot)
+    known = "" if task is None else f"one of {_names_of(task)}, "
     raise NetworkError(
-        f'There is no network "{text}": name one of {_names_of(task)}, a folder, or a repository of the Hugging Face '
-        "hub as OWNER/NAME."
+        f'There is no network "{text}": name {known}a folder, or a repository of the Hugging Face hub as OWNER/NAME.'
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from morelli._version import __version__
+from morelli.attributors.pixels import PixelNetwork
 from morelli.attributors.registry import parse_attributor
 from morelli.catalog import Catalog, nuisance_floor
 from morelli.encoders import Encoder, FeatureCache, Features, extract, join_encoders
@@ -31,6 +32,9 @@ from morelli.trials.trial import Trial
 __all__ = ["Preview", "preview_study", "run_study"]
 
 Progress = Callable[[int, int], None]
+
+_PICTURES = 64
+"""Random pictures that a network on pixels is timed with at most."""
 
 _PACKAGES = ("numpy", "scipy", "scikit-learn", "pillow", "pyarrow", "onnxruntime", "torch", "transformers")
 
@@ -155,7 +159,8 @@ class Preview:
         Encoder, view, images needed, and images of these that have to be measured.
     measuring_seconds, fitting_seconds : float
         Estimates, with as many processes as `jobs`: a few images were measured, and each attributor was fitted once to
-        random numbers of the shape of its middle trial.
+        random numbers of the shape of its middle trial. Networks on pixels made two steps on random pictures. What asks
+        takes no time here: `forecast` says what it takes.
     jobs : int
     forecast : tuple of str
         What else it takes, as the study says.
@@ -239,10 +244,20 @@ def _timed_fit(bench: Bench, one: Planned) -> float:
         more["views"] = np.repeat(np.array(views, dtype=object), n)
         more["images"] = np.tile(np.arange(n), len(views))
     estimator = spec.info.build(dict(encoder.blocks), seed=trial.seed, level=trial.level, **trial.options)
-    values = rng.normal(size=(n * len(views), d)).astype(np.float32)
+    if spec.info.asks:
+        return 0.0
+    rows, network = n * len(views), getattr(estimator, "estimator", estimator)
+    if spec.info.pixels:
+        shown = min(rows, _PICTURES) if isinstance(network, PixelNetwork) else rows
+        values = rng.integers(1 << 24, size=(shown, d)).astype(np.float32)  # packed, as `pack_pixels` does it
+    else:
+        values = rng.normal(size=(rows, d)).astype(np.float32)
     begin = time.perf_counter()
     try:
         with threadpool_limits(1):
+            if isinstance(network, PixelNetwork):
+                # K folds learn from the share (K - 1) / K each, and the last fit from all: K times all images.
+                return network.seconds_to_fit(values, rows, len(np.unique(labels))) * (spec.info.n_folds or 1)
             estimator.fit(values, labels, np.tile(bench.groups.ids[one.train], len(views)), **more)
     except (MorelliError, ValueError):  # what cannot be fitted takes no time; the study will say so
         return 0.0

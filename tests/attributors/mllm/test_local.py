@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from morelli.attributors.mllm import AskSettings, LocalAsker, LocalModel, MultimodalAttributor
-from morelli.attributors.mllm.local import _load, weights_of
+from morelli.attributors.mllm.local import _load, _place_of, weights_of
 from morelli.attributors.mllm.parse import read_reply
 from morelli.attributors.mllm.question import Picture, Question
 from morelli.attributors.registry import get_attributor_info
@@ -118,7 +119,7 @@ def test_scores_are_those_of_the_model(folder, asker):
     reading = read_reply(reply, QUESTION.answers)
     assert reading.reason is None
     answer = next(token for token in reply.tokens if token.others)
-    model = _load(str(folder), "auto", "auto")
+    model = _load(str(folder), "cpu", "float32")
     prompt = model.prompt(QUESTION) + '{"answer": "'
     pictures = [part.image(512) for part in QUESTION.pictures]
     expected = {}
@@ -166,6 +167,42 @@ def test_as_an_attributor(folder, tmp_path):
     again = info.build({}, model=str(folder), shots=1, answers=str(tmp_path / "b.sqlite")).fit(X, y).answer(X[:4])
     np.testing.assert_array_equal(again.proba, answers.proba)
     assert info.deciding({"model": str(folder)})["weights"] == weights_of(str(folder))
+
+
+def test_weights_that_are_missing_are_not_made_up(folder, tmp_path):
+    """A library would fill them with random numbers, and go on."""
+    from safetensors.numpy import load_file, save_file
+
+    lacking = tmp_path / "lacking"
+    shutil.copytree(folder, lacking)
+    arrays = load_file(lacking / "model.safetensors")
+    lost = next(name for name in arrays if name.endswith("layers.0.mlp.down_proj.weight"))
+    save_file({name: a for name, a in arrays.items() if name != lost}, lacking / "model.safetensors", {"format": "pt"})
+    asker = LocalAsker(LocalModel(str(lacking), answers=str(tmp_path / "a.sqlite")), AskSettings())
+    with pytest.raises(EndpointError, match=r"the weights lack .*layers\.0\.mlp\.down_proj\.weight and 0 more"):
+        asker.ask(1, lambda i: QUESTION)
+
+
+def test_answers_are_kept_under_where_they_were_made(asker, folder, monkeypatch):
+    """What a processor answered is no answer of a CUDA device, though the settings say "auto" of both."""
+    deciding = get_attributor_info("mllm-local").deciding
+    settings = {"model": str(folder)}
+    monkeypatch.setenv("MORELLI_DEVICE", "cpu")
+    here, decided = asker()._request(QUESTION), deciding(settings)
+    assert (here["device"], here["dtype"]) == (decided["device"], decided["dtype"]) == ("cpu", "float32")
+    assert f"torch {torch.__version__.partition('+')[0]}" in decided["runtime"]
+    assert deciding({**settings, "device": "cpu", "dtype": "float32"}) == decided
+    monkeypatch.setenv("MORELLI_DEVICE", "cuda:1")
+    there, elsewhere = asker()._request(QUESTION), deciding(settings)
+    assert (there["device"], there["dtype"]) == (elsewhere["device"], elsewhere["dtype"]) == ("cuda", "auto")
+    assert deciding({**settings, "device": "cuda"}) == elsewhere
+
+
+def test_the_environment_names_the_device(folder, monkeypatch):
+    monkeypatch.setenv("MORELLI_DEVICE", "cuda:1")
+    assert _place_of(LocalModel(str(folder))) == ("cuda:1", "auto")
+    assert _place_of(LocalModel(str(folder), dtype="float16")) == ("cuda:1", "float16")
+    assert _place_of(LocalModel(str(folder), device="cpu")) == ("cpu", "float32")
 
 
 def test_weights_are_told_apart(tmp_path):

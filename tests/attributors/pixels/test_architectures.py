@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import socket
+
 import numpy as np
 import pytest
 
 from morelli.attributors.pixels.architectures import SIZES, Architecture, arrays_of
-from morelli.errors import MorelliError
+from morelli.errors import MorelliError, NetworkError
+from morelli.networks import add_name
 
 MILLIONS = {"atto": 3.37, "femto": 4.83, "pico": 8.54, "nano": 15.0, "tiny": 27.8, "small": 49.5, "base": 87.6}
 """Weights without the head of 1,000 classes: of timm's tables minus the head's."""
@@ -53,6 +56,22 @@ def test_a_pretrained_folder_gives_all_but_the_head(small, torch, tmp_path):
             assert started[name].shape[0] == 3
         else:
             assert (started[name] == array).all()
+
+
+def test_pretrained_weights_are_never_downloaded(small, torch, tmp_path, monkeypatch):
+    """Found as networks by others are: by folder, by a name that was given, or in the hub's cache."""
+    import huggingface_hub.constants
+
+    monkeypatch.setenv("MORELLI_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("something is asked of the net"))
+    for start in ("some-one/some-convnext", "nonsense", str(tmp_path / "nothing")):
+        with pytest.raises(NetworkError, match=r"hf download|name a folder|There is no folder"):
+            small.build(3, 0, start)
+    small.build(5, 7).save_pretrained(tmp_path / "net")
+    add_name("mine", tmp_path / "net")
+    named, by_path = (arrays_of(small.build(3, 0, start)) for start in ("mine", str(tmp_path / "net")))
+    assert all((named[name] == array).all() for name, array in by_path.items())
 
 
 def test_other_pretrained_networks_are_refused(small, torch, tmp_path):

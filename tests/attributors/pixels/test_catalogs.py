@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import shutil
+
+import numpy as np
 import pytest
 
 from _striped import NAMES, build
-from morelli.attributors.pixels import FEW, PROCESSOR, PixelModel, train_network
+from morelli.attributors.pixels import FEW, PROCESSOR, PixelModel, PixelStore, train_network
 from morelli.attributors.pixels import catalogs as module
 from morelli.catalog import build_catalog
 from morelli.errors import MorelliError, NotEnoughDataError
@@ -60,6 +63,32 @@ def test_the_same_call_returns_what_is_finished(trained, references):
     assert again.signature == model.signature
     with pytest.raises(MorelliError, match="network of other images, settings or seed"):
         train_network(references, folder, recipe=RECIPE, held_out=0.25, seed=1, device="cpu")
+
+
+def test_another_level_is_another_calibration_of_the_same_network(trained, references, tmp_path):
+    folder, model, _, _ = trained
+    shutil.copytree(folder, tmp_path / "n")
+
+    def again(level):
+        return train_network(references, tmp_path / "n", recipe=RECIPE, held_out=0.25, level=level, device="cpu")
+
+    half = again(0.5)
+    assert half.doubting.conformal.level == 0.5
+    assert half.doubting.conformal.threshold < model.doubting.conformal.threshold
+    assert all((half.arrays[name] == array).all() for name, array in model.arrays.items())
+    assert (half.training, half.signature) == (model.training, model.signature)
+    assert again(0.9).doubting.conformal.level == 0.9
+    name = "network.safetensors"
+    assert (tmp_path / "n" / name).read_bytes() == (folder / name).read_bytes(), "and back again"
+
+
+@pytest.mark.parametrize(("share", "prompts"), [(0.02, 1), (0.1, 1), (0.25, 3), (0.33, 4), (0.4, 5), (0.5, 6)])
+def test_as_many_prompts_are_held_out_as_were_asked_for(references, tmp_path, share, prompts):
+    store = PixelStore.build(references, "thumbnail-37", tmp_path / "pixels", workers=1)
+    part = module._Part.of(references, store, "model", share, 0)
+    assert len(np.unique(part.groups[part.held])) == prompts
+    assert len(np.unique(part.groups[part.train])) == PROMPTS - prompts
+    assert (np.bincount(part.codes[part.held]) == 2 * prompts).all()
 
 
 def test_new_prompts_and_unknown_models_are_judged(trained, tmp_path):

@@ -207,6 +207,10 @@ def test_onnx_files_of_others_are_refused(model, tmp_path):
         PortableNetwork(path)
     model.export(path)
     assert model.to_onnx() == path.read_bytes(), "the same bytes again"
+    replace(model, layout_hash="0" * 16).export(path)
+    with pytest.raises(BundleError, match="decodes or resizes images otherwise"):
+        PortableNetwork(path)
+    model.export(path)
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(MorelliError, match="ONNX file"):
         PortableNetwork(path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,24 @@ def test_several_patches_are_averaged(striped, tiny, torch):
         network.predict(pictures)
 
 
+def test_the_time_of_a_training_is_estimated(striped, packed, tiny, torch, monkeypatch):
+    from morelli.attributors.pixels import network as module
+
+    pictures, _ = striped
+    short = PixelNetwork(tiny.with_settings({"epochs": 10}), device="cpu", threads=1)
+    assert 0 < short.seconds_to_fit(packed, 100, 3) < 1000
+    train, seen = module.train_pictures, []
+
+    def as_fast_as_ever(*given, **options):
+        seen.append((given[3], options["stop_after"]))
+        return replace(train(*given, **options), images_per_second=50.0)
+
+    monkeypatch.setattr(module, "train_pictures", as_fast_as_ever)
+    assert short.seconds_to_fit(pictures, 100, 3) == pytest.approx(20)
+    assert short.seconds_to_fit(pictures[:1], 200, 3) == pytest.approx(40)
+    assert [(recipe.batch, recipe.epochs, stop) for recipe, stop in seen] == [(4, 2, 2), (1, 2, 2)]
+
+
 def test_what_is_refused(striped, packed, tiny, torch):
     pictures, y = striped
     with pytest.raises(NotEnoughDataError, match="one class"):
@@ -88,7 +107,7 @@ def test_every_size_is_registered_for_images_and_for_patches():
     assert {"convnext-tiny:small", "convnext-tiny:small-patches", "resnet50", "resnet50:small"} <= names
 
 
-PIXELS = [info.name for info in list_attributors() if info.pixels]
+PIXELS = [info.name for info in list_attributors() if info.pixels and not info.asks]
 
 
 @pytest.mark.parametrize("name", PIXELS)
@@ -109,6 +128,40 @@ def test_what_is_registered_sees_what_its_encoder_shows(name, torch):
     assert estimator.recipe.side == usual[info.encoder]
     with pytest.raises(MorelliError, match="no setting depth; there are: "):
         info.build({}, depth=3)
+
+
+@pytest.mark.parametrize("name", PIXELS)
+def test_results_are_kept_under_where_they_were_made(name, torch, monkeypatch):
+    """Precision auto is another on CUDA than on a processor, and so are the results."""
+    deciding = get_attributor_info(name).deciding
+    monkeypatch.setenv("MORELLI_DEVICE", "cpu")
+    here = deciding({"epochs": 4})
+    assert (here["epochs"], here["device"], here["precision"]) == (4, "cpu", "fp32")
+    assert here["runtime"].startswith(f"torch {torch.__version__.partition('+')[0]}")
+    assert deciding({"epochs": 4, "threads": 3, "device": "cpu", "precision": "fp32"}) == here
+    assert (deciding({"epochs": 4, "at_once": 3}) == here) == name.startswith("convnext")
+    assert deciding({"epochs": 4, "precision": "bf16"}) != here
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert deciding({"epochs": 4}) == here, "the environment says so"
+    monkeypatch.delenv("MORELLI_DEVICE")
+    assert deciding({"epochs": 4}) == {**here, "device": "cuda", "precision": "bf16"}
+
+
+def test_results_are_kept_under_the_pretrained_weights(tmp_path, torch):
+    deciding = get_attributor_info("convnext-tiny:small").deciding
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"1")
+    before = deciding({"start": str(tmp_path)})
+    (tmp_path / "model.safetensors").write_bytes(b"other")
+    assert deciding({"start": str(tmp_path)})["start"] != before["start"]
+    assert deciding({"start": "scratch"})["start"] == "scratch"
+
+
+def test_what_cannot_be_trained_is_planned_all_the_same(monkeypatch):
+    """So that a comparison without torch runs all the others, and says of this one what is missing."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert get_attributor_info("convnext-tiny").deciding({"epochs": 4, "threads": 2}) == {"epochs": 4}
 
 
 @pytest.mark.parametrize("name", ["convnext-tiny:small", "resnet50:small"])

@@ -7,7 +7,7 @@ import pytest
 
 from morelli.attributors.pixels import FEW, PROCESSOR, PUBLISHED, RECIPES, SIZES, Architecture, Recipe
 from morelli.attributors.pixels.recipe import native
-from morelli.errors import MorelliError
+from morelli.errors import MorelliError, NetworkError
 
 
 def test_the_defaults_are_the_published_recipe():
@@ -35,6 +35,22 @@ def test_hashes_tell_what_decides_the_weights():
     assert PUBLISHED.with_settings({"at_once": 7, "check": 0}).hash == PUBLISHED.hash
     changed = {"clip": 1, "mixup": 0, "flip": False, "size": "atto", "precision": "fp32"}
     assert len({PUBLISHED.with_settings({name: value}).hash for name, value in changed.items()} | {PUBLISHED.hash}) == 6
+
+
+def test_pretrained_weights_are_known_by_their_content(tmp_path):
+    """Other weights in the same folder are another recipe, and the same weights elsewhere are the same."""
+    for folder, weights in (("a", b"1"), ("b", b"1"), ("c", b"2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text("{}")
+        (tmp_path / folder / "model.safetensors").write_bytes(weights)
+    first, copied, other = (PUBLISHED.with_settings({"start": str(tmp_path / name)}) for name in "abc")
+    before = first.hash
+    assert before == copied.hash
+    assert len({before, other.hash, PUBLISHED.hash}) == 3
+    (tmp_path / "a" / "model.safetensors").write_bytes(b"new")
+    assert first.hash != before
+    with pytest.raises(NetworkError, match="There is no folder"):
+        _ = PUBLISHED.with_settings({"start": "/nowhere/at/all"}).hash
 
 
 def test_native_patches_are_not_resampled():

@@ -7,7 +7,7 @@ from typing import Any
 
 from morelli.attributors.mllm.asking import Asker, RemoteAsker
 from morelli.attributors.mllm.estimator import MultimodalAttributor
-from morelli.attributors.mllm.local import LocalAsker, weights_of
+from morelli.attributors.mllm.local import LocalAsker, conditions_of, weights_of
 from morelli.attributors.mllm.settings import AskSettings, Endpoint, LocalModel, deciding, split_settings
 from morelli.attributors.registry import Blocks, register_attributor
 
@@ -23,7 +23,8 @@ def _remote_deciding(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _local_deciding(options: Mapping[str, Any]) -> dict[str, Any]:
     found = deciding(LocalModel, options, _LOCAL)
-    return {**found, "weights": weights_of(found["model"])}
+    local, _ = split_settings(LocalModel, options, _LOCAL)
+    return {**found, "weights": weights_of(local.model), **conditions_of(local)}
 
 
 @register_attributor(

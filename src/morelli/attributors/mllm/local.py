@@ -19,11 +19,14 @@ from morelli.attributors.mllm.database import Database, default_answers_path
 from morelli.attributors.mllm.question import Question
 from morelli.attributors.mllm.reply import Alternatives, Reply
 from morelli.attributors.mllm.settings import AskSettings, LocalModel
-from morelli.errors import EndpointError, MissingExtraError, MorelliError
+from morelli.errors import EndpointError, MissingExtraError, MorelliError, NetworkError
+from morelli.networks.loading import device_of, load_model, require_libraries, runtime
 
-__all__ = ["LocalAsker", "weights_of"]
+__all__ = ["LocalAsker", "conditions_of", "weights_of"]
 
 Float = NDArray[np.float64]
+
+_FEATURE: Final = "A multimodal model in this process"
 
 _CODE: Final = {"local_files_only": True, "trust_remote_code": False}
 """Nothing is downloaded, and no code that lies beside a model is run."""
@@ -75,12 +78,11 @@ class LocalAsker:
             "texts": [part if isinstance(part, str) else None for part in question.parts],
             "images": [hashlib.sha256(np.asarray(picture).tobytes()).hexdigest() for picture in pictures],
             "schema": question.schema(),
-            "dtype": self.local.dtype,
-            "device": self.local.device,
+            **conditions_of(self.local),
         }
 
     def _answer(self, question: Question) -> Reply:
-        model = _load(self.local.model, self.local.device, self.local.dtype)
+        model = _load(self.local.model, *_place_of(self.local))
         prompt, tokens, count = model.prompt(question), [], 0
         text = "{"
         for number, (key, words) in enumerate(question.answers.items()):
@@ -165,25 +167,38 @@ class _Loaded:
         return np.asarray(torch.log_softmax(logits.double(), dim=-1).cpu().numpy(), dtype=np.float64)
 
 
+def _place_of(local: LocalModel) -> tuple[str, str]:
+    """Return the device and the precision that settings stand for; ``auto`` is left only for that of the file."""
+    device = device_of()[0] if local.device == "auto" else local.device
+    if local.dtype != "auto":
+        return device, local.dtype
+    return device, "auto" if device.startswith("cuda") else "float32"
+
+
+def conditions_of(local: LocalModel) -> dict[str, str]:
+    """Return what answers depend on beside the model and the question: where and by what it is run.
+
+    Raises
+    ------
+    MissingExtraError
+        torch or transformers is not installed.
+    """
+    device, dtype = _place_of(local)
+    own = runtime("torch", "transformers", device=False)
+    return {"device": device.partition(":")[0], "dtype": dtype, "runtime": own}
+
+
 @cache
 def _load(model: str, device: str, dtype: str) -> _Loaded:
+    (transformers,) = require_libraries(_FEATURE, "transformers")
     try:
-        import torch
-        import transformers
-    except ImportError as error:
-        raise MissingExtraError("A multimodal model in this process", "deep") from error
-    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    kind = ("auto" if place.startswith("cuda") else "float32") if dtype == "auto" else dtype
-    kind_of_model: Any = transformers.AutoModelForImageTextToText
-    try:
-        network = kind_of_model.from_pretrained(model, dtype=kind, use_safetensors=True, **_CODE)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
+        network = load_model(transformers.AutoModelForImageTextToText, _folder_of(model), dtype=dtype, device=device)
+    except NetworkError as error:
         raise EndpointError(
-            f"{model} cannot be loaded as a multimodal model: {reason} Name a folder with config.json, safetensors and "
+            f"{model} cannot be loaded as a multimodal model. {error} Name a folder with config.json, safetensors and "
             "the files of its processor; nothing is downloaded."
         ) from error
-    return _Loaded(network.to(place).eval(), _processor(transformers, model), place)
+    return _Loaded(network, _processor(transformers, model), device)
 
 
 def _processor(transformers: Any, model: str) -> Any:
@@ -212,6 +227,21 @@ def _without_video(transformers: Any, model: str) -> Any:
     return Pictures(image_processor=images, tokenizer=tokenizer, chat_template=tokenizer.chat_template)
 
 
+def _folder_of(model: str) -> Path:
+    """Return the folder of a model; of a name in the hub's cache, the one that it means."""
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    try:
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(model, local_files_only=True))
+    except ImportError as error:
+        raise MissingExtraError(_FEATURE, "deep") from error
+    except (OSError, ValueError) as error:
+        raise EndpointError(f"{model} is no folder, and the hub's cache holds no model of that name.") from error
+
+
 @cache
 def weights_of(model: str) -> str:
     """Return a hash that changes with the files of a model's folder; of a name in the hub's cache, the folder it means.
@@ -221,16 +251,7 @@ def weights_of(model: str) -> str:
     EndpointError
         There is no such folder.
     """
-    folder = Path(model)
-    if not folder.is_dir():
-        try:
-            from huggingface_hub import snapshot_download
-
-            folder = Path(snapshot_download(model, local_files_only=True))
-        except ImportError as error:
-            raise MissingExtraError("A multimodal model in this process", "deep") from error
-        except (OSError, ValueError) as error:
-            raise EndpointError(f"{model} is no folder, and the hub's cache holds no model of that name.") from error
+    folder = _folder_of(model)
     files = sorted(path for path in folder.iterdir() if path.suffix in (".json", ".jinja", ".safetensors", ".model"))
     if not any(path.suffix == ".safetensors" for path in files):
         raise MorelliError(f"{folder} holds no weights as safetensors.")

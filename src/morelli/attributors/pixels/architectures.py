@@ -11,7 +11,6 @@ import importlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from morelli.errors import MissingExtraError, MorelliError
 from morelli.networks.loading import require_libraries
+from morelli.networks.places import find_network
 
 __all__ = ["SCRATCH", "SIZES", "Architecture", "arrays_of", "load_deep"]
 
@@ -110,8 +110,8 @@ class Architecture:
         seed : int
             Of random weights; the caller's random numbers are not touched.
         start : str, default "scratch"
-            A folder or a repository of the Hugging Face hub with a network of the same kind and size in transformers'
-            format, as safetensors; its head is replaced.
+            What :func:`morelli.networks.find_network` finds on this machine: a network of the same kind and size in
+            transformers' format, as safetensors; its head is replaced. Nothing is downloaded.
 
         Raises
         ------
@@ -148,20 +148,21 @@ class Architecture:
     def _pretrained(self, maker: Any, n_classes: int, start: str) -> Any:
         from safetensors import SafetensorError
 
-        local = Path(start).is_dir()
+        folder = find_network(start, None).folder
         try:
             network, loaded = maker.from_pretrained(
-                start,
+                folder,
                 num_labels=n_classes,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
                 use_safetensors=True,
-                local_files_only=local,
+                local_files_only=True,
             )
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise MorelliError(
                 f"No {self.kind} could be had from {start}: name a folder with config.json and model.safetensors, or a "
-                f"repository of the hub. {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+                f"repository in the hub's cache. {reason}"
             ) from error
         found = (network.config.model_type, tuple(network.config.depths), tuple(network.config.hidden_sizes))
         if found != (self.kind, self.depths, self.widths):

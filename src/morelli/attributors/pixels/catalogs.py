@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ def train_network(
 
     The folder holds ``network.safetensors`` in the end; ``log.csv``, one row a step; ``pixels.bin``, the images as they
     were decoded once; and ``training.safetensors``, the state, while the training goes on. The same call goes on where
-    one stopped, and returns the network where it is finished. Under torchrun all processes make the same call, and the
+    one stopped, and returns the network where it is finished; with another `level`, after it was calibrated for that
+    on the images that were held out. Under torchrun all processes make the same call, and the
     first one writes.
 
     Parameters
@@ -148,7 +149,15 @@ def train_network(
         signature = part.signature(recipe, encoder.recipe_hash, seed)
         finished = _finished(folder / NETWORK_FILE, signature, device)
         if finished is not None:
-            return finished
+            if finished.doubting.conformal.level == level:
+                return finished
+            processes.wait()  # until all have read the file that the first one is about to replace
+            if processes.first:
+                network = recipe.architecture.restore(len(part.names), finished.arrays).to(place).eval()
+                doubting, training = part.calibrated(_judged(network, place, finished.recipe, store, part), level, seed)
+                replace(finished, doubting=doubting, training=training).save(folder / NETWORK_FILE)
+            processes.wait()
+            return PixelModel.load(folder, device=device)
         checkpoint = folder / CHECKPOINT_FILE
         if planned is not None and processes.first:
             sizes = (len(part.train), len(part.held), len(part.names))
@@ -170,8 +179,7 @@ def train_network(
             progress=progress if processes.first else None,
         )
         if processes.first:
-            judge = torch_judge(trained.network, trained.device, recipe.kind)
-            logits = judge_pictures(judge, store.pixels, recipe.side, recipe.at_once, len(part.names), part.held)
+            logits = _judged(trained.network, trained.device, recipe, store, part)
             doubting, training = part.calibrated(logits, level, seed)
             usable = labelled.filter(store.ok)
             model = PixelModel(
@@ -219,7 +227,7 @@ class _Part:
         names, own = np.unique(labels, return_inverse=True)
         check_classes(names, own, 2)
         grouped = group_catalog(usable)
-        fold, notes = deal_references(own, grouped.ids, names, max(2, round(1 / held_out)), seed)
+        fold, notes = deal_references(own, grouped.ids, names, 2, seed, shares=(held_out, 1 - held_out))
         lost = [str(names[k]) for k in range(len(names)) if not (own[fold != 0] == k).any()]
         if lost:
             raise NotEnoughDataError(
@@ -282,6 +290,12 @@ def _store(
         PixelStore.build(catalog, layout, folder / _PIXELS_FILE, workers=workers, progress=progress)
     processes.wait()
     return PixelStore.build(catalog, layout, folder / _PIXELS_FILE)
+
+
+def _judged(network: Any, device: str, recipe: Recipe, store: PixelStore, part: _Part) -> NDArray[np.float64]:
+    """Return what a network in torch says of the held-out images."""
+    judge = torch_judge(network, device, recipe.kind)
+    return judge_pictures(judge, store.pixels, recipe.side, recipe.at_once, len(part.names), part.held)
 
 
 def _finished(path: Path, signature: str, device: str) -> PixelModel | None:

@@ -29,7 +29,7 @@ from morelli.networks.devices import choose_device
 from morelli.networks.loading import require_libraries
 from morelli.networks.onnx_files import open_session
 
-__all__ = ["NETWORK_FILE", "NETWORK_KEY", "PixelModel"]
+__all__ = ["NETWORK_FILE", "NETWORK_KEY", "PixelModel", "check_layout"]
 
 NETWORK_FILE: Final = "network.safetensors"
 """Name of the file in the folder of a training."""
@@ -42,6 +42,28 @@ NETWORK_KEY: Final = "morelli.network"
 _WEIGHTS: Final = "weights/"
 
 Float = NDArray[np.float64]
+
+
+def check_layout(path: str | os.PathLike[str], here: str, trained: str) -> None:
+    """Refuse a network whose pictures this installation would cut otherwise.
+
+    Parameters
+    ----------
+    path : path-like
+        Of the network, for the sentence.
+    here, trained : str
+        Hashes of the recipe of pictures: of this installation, and of the one that trained the network.
+
+    Raises
+    ------
+    BundleError
+        They differ.
+    """
+    if here != trained:
+        raise BundleError(
+            f"{path}: this installation decodes or resizes images otherwise than the one that trained the network; "
+            "train it here, or install the same versions."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,11 +236,7 @@ class PixelModel:
             layout_hash = model.encoder.recipe_hash
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, MorelliError) as error:
             raise BundleError(f"{path}: the network is not complete ({type(error).__name__}: {error}).") from error
-        if layout_hash != model.layout_hash:
-            raise BundleError(
-                f"{path}: this installation decodes or resizes images otherwise than the one that trained the network; "
-                "train it here, or install the same versions."
-            )
+        check_layout(path, layout_hash, model.layout_hash)
         return model
 
     def describe(self) -> dict[str, Any]:

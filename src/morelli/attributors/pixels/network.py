@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,16 @@ from morelli.attributors.pixels.pictures import are_pictures, as_pictures
 from morelli.attributors.pixels.recipe import FEW, Recipe
 from morelli.attributors.pixels.training import train_pictures
 from morelli.attributors.rivals._base import Float, Rival
+from morelli.networks.devices import choose_device
+from morelli.networks.loading import require_libraries
 
 __all__ = ["PixelNetwork"]
+
+_TIMED_STEPS = 2
+"""Of an estimate: the first warms up, and an epoch has at least one."""
+
+_FEW_AT_ONCE = 4
+"""Pictures of a step of an estimate on a processor, which is not much faster with more, and slow enough."""
 
 
 class PixelNetwork(Rival):
@@ -29,7 +38,7 @@ class PixelNetwork(Rival):
     patches : int, default 1
         Pictures of each image.
     device : {"auto", "cpu", "cuda"}
-        ``auto`` is a CUDA device where there is one.
+        ``auto`` is $MORELLI_DEVICE, or a CUDA device where there is one.
     threads : int, optional
         That augment pictures; one for each processor by default.
     random_state : int, default 0
@@ -89,6 +98,32 @@ class PixelNetwork(Rival):
         check_classes(self.classes_, codes, 1)
         self._learn(np.asanyarray(X), codes, groups)
         return self
+
+    def seconds_to_fit(self, X: ArrayLike, n_images: int, n_classes: int) -> float:
+        """Estimate how long `fit` would take: a training is stopped after two steps, and the second is counted on from.
+
+        Parameters
+        ----------
+        X : array-like
+            Some pictures, for the same kinds of X as `fit`; on a processor four of them are looked at in a step.
+        n_images, n_classes : int
+            Of the training that is asked about.
+        """
+        (torch,) = require_libraries("A network on pixels", "torch")
+        pictures, recipe = as_pictures(X, self.patches), self._recipe
+        cuda = choose_device(torch, self.device) == "cuda"
+        few = min(recipe.batch, recipe.at_once if cuda else _FEW_AT_ONCE, len(pictures))
+        trained = train_pictures(
+            pictures,
+            np.arange(len(pictures)) % n_classes,
+            n_classes,
+            replace(recipe, batch=few, at_once=few, epochs=_TIMED_STEPS, check=0.0),
+            seed=self.random_state,
+            device=self.device,
+            threads=self.threads,
+            stop_after=_TIMED_STEPS,
+        )
+        return n_images * recipe.epochs / trained.images_per_second
 
     def predict_log_proba(self, X: ArrayLike) -> Float:
         """Return the logarithms of the probabilities, shape (n, K), for the same kinds of X as `fit`."""

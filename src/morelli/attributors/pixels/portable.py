@@ -14,7 +14,7 @@ from morelli.attributors.answers import Answers
 from morelli.attributors.doubting import Doubting
 from morelli.attributors.pixels.graph import INPUT, OUTPUT
 from morelli.attributors.pixels.judging import judge_pictures
-from morelli.attributors.pixels.model import NETWORK_KEY
+from morelli.attributors.pixels.model import NETWORK_KEY, check_layout
 from morelli.attributors.pixels.pictures import as_pictures
 from morelli.attributors.pixels.recipe import Recipe
 from morelli.encoders.pictures import picture_encoder
@@ -45,7 +45,7 @@ class PortableNetwork:
     Raises
     ------
     MorelliError
-        The file is missing, damaged, or no network of Morelli's.
+        The file is missing, damaged, no network of Morelli's, or sees other pixels on this installation.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int = 0) -> None:
@@ -57,8 +57,10 @@ class PortableNetwork:
             self.classes = tuple(str(name) for name in self.document["classes"])
             self._encoder = picture_encoder(self.document["layout"])
             self._doubting = Doubting.from_dict(self.document["doubting"])
+            layout_hash = str(self.document["layout_hash"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MorelliError(f"{path} is no network that morelli pixels export wrote, or a damaged one.") from error
+        check_layout(path, self._encoder.recipe_hash, layout_hash)
         self._session = open_session(Path(path), threads)
 
     def look(self, pixels: NDArray[np.uint8]) -> Answers:

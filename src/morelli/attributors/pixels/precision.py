@@ -6,7 +6,21 @@ from typing import Any
 
 from morelli.errors import MorelliError
 
-__all__ = ["Precision"]
+__all__ = ["Precision", "precision_of"]
+
+
+def precision_of(torch: Any, name: str, device: str) -> str:
+    """Return a precision as in `Recipe`, where ``auto`` has become what it is on a device.
+
+    Parameters
+    ----------
+    torch : module
+    name : {"auto", "fp32", "bf16", "fp16"}
+    device : {"cpu", "cuda"}
+    """
+    if name != "auto":
+        return name
+    return "fp32" if device == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
 
 
 class Precision:
@@ -33,8 +47,7 @@ class Precision:
     """
 
     def __init__(self, torch: Any, name: str, device: str) -> None:
-        if name == "auto":
-            name = "fp32" if device == "cpu" else "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+        name = precision_of(torch, name, device)
         if name == "fp16" and device == "cpu":
             raise MorelliError("A processor does not train in fp16; take fp32, or bf16 where it has that.")
         self.name, self._torch, self._device = name, torch, device

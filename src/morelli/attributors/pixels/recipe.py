@@ -9,8 +9,9 @@ from typing import Any
 from morelli.attributors.pixels.architectures import SCRATCH, Architecture
 from morelli.encoders.self_test import hash_of_recipe
 from morelli.errors import MorelliError
+from morelli.networks.places import find_network
 
-__all__ = ["FEW", "PROCESSOR", "PUBLISHED", "RECIPES", "Recipe", "native"]
+__all__ = ["FEW", "PROCESSOR", "PUBLISHED", "RECIPES", "Recipe", "fingerprint_of", "native"]
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -33,7 +34,7 @@ class Recipe:
     layer_scale : float
         What blocks of a ConvNeXt begin with.
     start : str
-        ``scratch``, or where pretrained weights are, see `Architecture.build`.
+        ``scratch``, or what names pretrained weights, see `Architecture.build`.
     side : int
         Pixels of what the network sees, 32 to 384.
     epochs : int
@@ -178,8 +179,15 @@ class Recipe:
         return self.with_settings({name: _read(name, text) for name, text in texts.items()})
 
     def signature(self) -> dict[str, Any]:
-        """Return what decides the weights, JSON-ready."""
-        return {name: value for name, value in self.to_dict().items() if name not in _FREE}
+        """Return what decides the weights, JSON-ready; of pretrained weights that is their content, wherever they are.
+
+        Raises
+        ------
+        NetworkError
+            The pretrained weights are not on this machine.
+        """
+        decides = {name: value for name, value in self.to_dict().items() if name not in _FREE}
+        return {**decides, "start": fingerprint_of(self.start)}
 
     @property
     def hash(self) -> str:
@@ -194,6 +202,17 @@ class Recipe:
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """Rebuild from `to_dict`. Raises as `with_settings`."""
         return PUBLISHED.with_settings(values)
+
+
+def fingerprint_of(start: str) -> str:
+    """Return what stands for a start in keys: the content of its files, or the word for random weights.
+
+    Raises
+    ------
+    NetworkError
+        It is not on this machine.
+    """
+    return start if start == SCRATCH else find_network(start, None).fingerprint
 
 
 _DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(Recipe)}

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from morelli.attributors.pixels.architectures import SIZES, load_deep
 from morelli.attributors.pixels.crops import seen_side
 from morelli.attributors.pixels.network import PixelNetwork
-from morelli.attributors.pixels.recipe import FEW, PROCESSOR, Recipe, native
+from morelli.attributors.pixels.precision import precision_of
+from morelli.attributors.pixels.recipe import FEW, PROCESSOR, Recipe, fingerprint_of, native
 from morelli.attributors.registry import register_attributor
 from morelli.encoders.pictures import PictureEncoder, Thumbnail, picture_encoder
+from morelli.errors import MissingExtraError
+from morelli.networks.devices import choose_device
+from morelli.networks.loading import runtime
 
 Blocks = Mapping[str, slice]
 
@@ -31,11 +36,40 @@ def _suited(recipe: Recipe, encoder: PictureEncoder) -> Recipe:
     return native(recipe, encoder.side)
 
 
+def _deciding(options: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return what decides the answers of a network of this kind: settings, and what ``auto`` and `start` stand for."""
+    # Of a ResNet, whose batch normalisation sees portions, their size is one of the settings that do.
+    idle = ("threads",) if kind == "resnet" else ("threads", "at_once")
+    found = {name: value for name, value in options.items() if name not in idle}
+    if "start" in found:
+        found["start"] = fingerprint_of(str(found["start"]))
+    try:
+        torch, _ = load_deep(kind)
+    except MissingExtraError:
+        return found  # nothing can be trained here, and so nothing is kept under this; the trial says what is missing
+    device = choose_device(torch, str(found.get("device", "auto")))
+    precision = precision_of(torch, str(found.get("precision", "auto")), device)
+    return {
+        **found,
+        "device": device,
+        "precision": precision,
+        "runtime": runtime("torch", "transformers", device=False),
+    }
+
+
 def _register(name: str, recipe: Recipe, encoder: str, summary: str, source: str) -> None:
     # In a comparison, a rival that learns nothing is a finding, and its calibration out of fold says so.
     recipe = replace(recipe, check=0.0)
 
-    @register_attributor(name, summary=summary, source=source, encoder=encoder, n_folds=2, pixels=True)
+    @register_attributor(
+        name,
+        summary=summary,
+        source=source,
+        encoder=encoder,
+        n_folds=2,
+        pixels=True,
+        deciding=partial(_deciding, kind=recipe.kind),
+    )
     def make(blocks: Blocks, *, seed: int, level: float, **options: Any) -> PixelNetwork:
         """Return the estimator for the encoder whose block it is given."""
         load_deep(recipe.kind)  # now, and not after an hour of measuring images
