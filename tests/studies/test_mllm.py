@@ -62,6 +62,7 @@ def endpoints(server, tmp_path):
 
     def write(**changes):
         plain = {"model": "seer", "base_url": server.url, "answers": str(tmp_path / "answers.sqlite"), "image_side": 32}
+        plain["key_variable"] = "OPENAI_API_KEY"
         prices = {"price_in": 1.0, "price_out": 10.0}
         dear = {"model": "d", "price_in": 9.0, "concurrency": changes.get("concurrency", 4)}
         path = tmp_path / "endpoints.json"
@@ -222,10 +223,13 @@ def test_a_dry_run_asks_nothing(endpoints, server, catalog, cache, tmp_path):
 def test_one_model_by_settings(server, catalog, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("MORELLI_CACHE", str(tmp_path / "cache"))
     settings = {"model": "solo", "base_url": server.url, "shots": "1", "images": 2, "names": "hidden", "candidates": 3}
+    settings["key_variable"] = "SOLO_KEY"
+    monkeypatch.setenv("SOLO_KEY", "solo's own")
     result = run_study(make_study("mllm", settings), framed(catalog), cache=cache, jobs=1)
     (row,) = [row for row in rows(result.findings, "accuracy") if row["evaluator"] == "solo"]
     assert (row["n"], row["chance"]) == (6, pytest.approx(1 / 3))
     assert (tmp_path / "cache" / "answers.sqlite").is_file()
+    assert {seen.authorization for seen in server.seen} == {"Bearer solo's own"}
     assert not any(name in seen.text for seen in server.seen for name in TINTS)
     assert not any(series.paper for series in chart(result.findings, "accuracy").series)
 

@@ -175,12 +175,27 @@ def test_the_request_is_what_the_settings_say(server, asker):
     assert body["messages"][1]["content"][1]["image_url"]["detail"] == "low"
 
 
+def test_a_key_that_is_not_meant_for_an_address_is_not_sent_there(server, asker, monkeypatch):
+    """$OPENAI_API_KEY is set: it is OpenAI's, and nobody has said that another shall have it."""
+    asker(key_variable="").ask(1, yes_or_no)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    asker(base_url="", key_variable="").ask(2, lambda i: yes_or_no(i + 1))
+    assert {seen.authorization for seen in server.seen} == {"Bearer none"}
+    monkeypatch.setenv("THEIR_KEY", "another")
+    asker(key_variable="THEIR_KEY").ask(1, lambda i: yes_or_no(3))
+    assert server.seen[-1].authorization == "Bearer another"
+    assert KEY not in str([vars(seen) for seen in server.seen])
+    server.always = "status 401"
+    with pytest.raises(EndpointError, match="key_variable, for no key was sent"):
+        asker(key_variable="").ask(1, lambda i: yes_or_no(4))
+
+
 def test_no_key_where_none_is_needed(server, asker, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     asker().ask(1, yes_or_no)
     assert server.seen[0].authorization == "Bearer none"
     with pytest.raises(EndpointError, match=r"api\.openai\.com/v1 needs a key.*variable OPENAI_API_KEY"):
-        asker(base_url="").ask(1, yes_or_no)
+        asker(base_url="", key_variable="").ask(1, yes_or_no)
 
 
 INTERRUPTED = """
