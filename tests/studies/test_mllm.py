@@ -182,6 +182,21 @@ def test_a_budget_stops_one_evaluator_and_the_rest_is_told(endpoints, server, ca
     assert not any("not finished" in line for line in more.findings.sentences)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("trouble", "requests"), [("status 401", 1), ("status 500", 10)])
+def test_who_does_not_answer_is_not_asked_by_every_trial(
+    endpoints, server, catalog, cache, tmp_path, jobs, trouble, requests
+):
+    """Four folds; five questions in a row, two attempts each, are the most that is worth while."""
+    server.always = trouble
+    study = make_study("mllm", {"endpoints": str(endpoints(concurrency=1, attempts=2)), "shots": "1", "images": 4})
+    result = run_study(study, framed(catalog), folder=tmp_path / "trials", cache=cache, jobs=jobs)
+    asked = [seen.body["model"] for seen in server.seen]
+    assert (asked.count("seer"), asked.count("d")) == (requests, requests)  # one says nothing of the other
+    assert sum("Not asked, because an earlier part was stopped: " in line for line in result.missing) == 2
+    assert {row["evaluator"] for row in rows(result.findings, "accuracy")} == {CENTROID}
+
+
 def test_failures_are_asked_again_by_the_next_run(endpoints, server, catalog, cache, tmp_path):
     server.script.extend(["status 500"] * 2)
     path = endpoints(concurrency=1, attempts=1)

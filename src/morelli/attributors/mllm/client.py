@@ -158,7 +158,7 @@ def _reply(answer: Any, images: int) -> Reply | Failure:
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = getattr(choice, "message", None)
     if message is None:
-        return Failure("again", "malformed", True, "what came back is no chat completion")
+        return Failure("again", "failed", True, "what came back is no chat completion")
     usage = getattr(answer, "usage", None)
     text, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
     return Reply(
