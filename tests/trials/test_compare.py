@@ -224,6 +224,8 @@ def test_fused_takes_part(run):
         ({"references_per_class": []}, "whole numbers from 1"),
         ({"references_per_class": [2]}, "at least 3 references; too few of: alba \\(2\\)"),
         ({"repeats": 0}, "at least one draw"),
+        ({"attributors": ["centroid", "mllm"]}, "mllm asks a model about every image.*: use morelli study mllm"),
+        ({"attributors": ["mllm-local"]}, "use morelli study mllm"),
         ({"hide": 3}, "at least two must stay"),
     ],
 )

@@ -167,6 +167,11 @@ def _parsed(attributors: Sequence[str], options: Mapping[str, Mapping[str, Any]]
     if foreign:
         raise MorelliError(f"There are options for {', '.join(foreign)}, but only {', '.join(names)} are compared.")
     for spec in specs:
+        if spec.info.asks and not options.get(spec.name):
+            raise MorelliError(
+                f"{spec.name} asks a model about every image, and has to be told which: use morelli study mllm, which "
+                "puts attributors that measure beside it."
+            )
         # What is not installed is found out now, and not after an hour of measuring images.
         spec.info.build({}, **options.get(spec.name, {}))
     return specs
