@@ -298,8 +298,8 @@ def _score(
     curves = [np.array(m.risk_curve) for m in cell.metrics if m.risk_curve]
     curve = np.mean(curves, axis=0).tolist() if curves else []
     judged = sum(len(table) for table in cell.draws)
-    shared = ("n", "accuracy", "low", "high", "top3", "lineage", "log_loss", "ece", "coverage", "set_size",
-              "right_at_half", "unknown_auroc", "n_unknown", "fit_seconds")  # fmt: skip
+    shared = ("n", "n_unanswered", "accuracy", "low", "high", "top3", "lineage", "log_loss", "ece", "coverage",
+              "set_size", "right_at_half", "unknown_auroc", "n_unknown", "fit_seconds")  # fmt: skip
     return Score(
         attributor=spec.name,
         encoder=spec.encoder,
