@@ -16,6 +16,9 @@ def test_attributors_are_listed(cli):
     shown = cli("attributors").stdout
     assert all(info.name in shown for info in list_attributors())
     assert "Marra et al. 2019" in shown
+    starred = [line.split()[0] for line in shown.splitlines() if line.split()[1:2] == ["*"]]
+    assert starred == [info.name for info in list_attributors() if info.asks]
+    assert "compared by morelli study mllm, not by morelli compare" in shown
 
 
 def test_table_and_files(cli, references, output):

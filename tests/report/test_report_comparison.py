@@ -24,6 +24,7 @@ def score(attributor: str, references: int | None, accuracy: float, best: float)
         "encoder": "forensic",
         "references": references,
         "n": 200,
+        "n_unanswered": 0,
         "accuracy": accuracy,
         "low": accuracy - 0.05,
         "high": accuracy + 0.05,
@@ -111,6 +112,22 @@ def test_table():
     assert "AUROC" not in text
     assert "AUROC" in printed(comparison(hide=1, hidden=(("x",),)))
     assert "refs" not in printed(comparison(references=(None,)))
+
+
+def test_silence_is_shown_where_there_is_any():
+    mute = replace(score("mute", None, 0.5, 0.6), n_unanswered=40)
+    some = comparison(("fused", "mute"), (None,), scores=(score("fused", None, 0.6, 0.6), mute))
+    lines = printed(some).splitlines()
+    assert any("no answer" in line for line in lines)
+    assert next(line for line in lines if "mute" in line).count("40 of 200") == 1
+    text = render_comparison(some, title="t")
+    check_self_contained(text)
+    assert "40 of 200" in text
+    assert "counts as not right" in text
+    assert comparison_csv(some).splitlines()[0].count("n_unanswered") == 1
+    plain = comparison(references=(None,))
+    assert "no answer" not in printed(plain)
+    assert "o answer" not in render_comparison(plain, title="t")
 
 
 def test_csv():

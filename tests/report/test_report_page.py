@@ -133,6 +133,32 @@ def test_no_lineages_no_families_no_prompts(make_predictions):
     assert 'id="families"' not in text
 
 
+def test_confidence_is_held_against_the_answers_that_it_is_of(make_predictions):
+    """Four of eight images are refused, the others all right at 0.9: that is too modest, not too sure."""
+    from dataclasses import replace
+
+    p = make_predictions(8, 2, 2, truth=[0] * 8, unknown=0.0, unreadable=0.0)
+    silent = np.arange(8) >= 4
+    p = replace(
+        p,
+        proba=np.where(silent[:, None], np.nan, [[0.9, 0.1]]),
+        prediction_set=~silent[:, None] & np.array([[True, False]]),
+        open_set_p=np.full(8, np.nan),
+        decision=np.where(silent, "unanswered", "attributed").astype(object),
+        unanswered=["refused" if mute else None for mute in silent],
+        evidence={}, family_proba={}, without_family={},
+    )  # fmt: skip
+    m = summarise(p)
+    text = " ".join("".join(check_self_contained(render_report(p, m, title="x")).text).split())
+    assert "Where it answers, it claims 90 of 100 on average and gets 100: too modest." in text
+    assert "4 of 8 images got no answer and count as not right; of those answered, 100 of 100 are right." in text
+    assert "with 1.0 of 2 candidates on average where there is an answer" in text
+    mute = p.take(silent)
+    text = "".join(check_self_contained(render_report(mute, summarise(mute), title="x")).text)
+    assert "4 of 4 images got no answer and count as not right." in text
+    assert "claims" not in text
+
+
 def test_metrics_of_other_predictions_are_refused(trial, make_predictions):
     with pytest.raises(MorelliError, match="other predictions"):
         render_report(make_predictions(20, 14, 5), trial[1], title="x")

@@ -82,6 +82,10 @@ def test_terminal_tables(metrics, make_predictions):
     text = text_of(metrics_table(metrics, title="[bold]x"))
     for words in ("right model", "chance", "container alone", "lift", "95% interval", "unreadable", "[bold]x", "AUROC"):
         assert words in text
+    assert "of the answered" not in text
+    silent = text_of(metrics_table(replace(metrics, n_unanswered=40, accuracy_answered=0.875)))
+    assert "right of the answered" in silent
+    assert "88" in next(line for line in silent.splitlines() if "without an answer count as not right" in line)
     odd = make_predictions(60, 3, names=["[red]a", "b", "c"], lineages=[None, "[/]", "L"])
     assert "[red]a" in text_of(class_table(summarise(odd)))
     text_of(metrics_table(summarise(odd.take([]))))

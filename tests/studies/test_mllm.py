@@ -62,6 +62,7 @@ def endpoints(server, tmp_path):
 
     def write(**changes):
         plain = {"model": "seer", "base_url": server.url, "answers": str(tmp_path / "answers.sqlite"), "image_side": 32}
+        plain["key_variable"] = "OPENAI_API_KEY"
         prices = {"price_in": 1.0, "price_out": 10.0}
         dear = {"model": "d", "price_in": 9.0, "concurrency": changes.get("concurrency", 4)}
         path = tmp_path / "endpoints.json"
@@ -181,6 +182,21 @@ def test_a_budget_stops_one_evaluator_and_the_rest_is_told(endpoints, server, ca
     assert not any("not finished" in line for line in more.findings.sentences)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize(("trouble", "requests"), [("status 401", 1), ("status 500", 10)])
+def test_who_does_not_answer_is_not_asked_by_every_trial(
+    endpoints, server, catalog, cache, tmp_path, jobs, trouble, requests
+):
+    """Four folds; five questions in a row, two attempts each, are the most that is worth while."""
+    server.always = trouble
+    study = make_study("mllm", {"endpoints": str(endpoints(concurrency=1, attempts=2)), "shots": "1", "images": 4})
+    result = run_study(study, framed(catalog), folder=tmp_path / "trials", cache=cache, jobs=jobs)
+    asked = [seen.body["model"] for seen in server.seen]
+    assert (asked.count("seer"), asked.count("d")) == (requests, requests)  # one says nothing of the other
+    assert sum("Not asked, because an earlier part was stopped: " in line for line in result.missing) == 2
+    assert {row["evaluator"] for row in rows(result.findings, "accuracy")} == {CENTROID}
+
+
 def test_failures_are_asked_again_by_the_next_run(endpoints, server, catalog, cache, tmp_path):
     server.script.extend(["status 500"] * 2)
     path = endpoints(concurrency=1, attempts=1)
@@ -222,10 +238,13 @@ def test_a_dry_run_asks_nothing(endpoints, server, catalog, cache, tmp_path):
 def test_one_model_by_settings(server, catalog, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("MORELLI_CACHE", str(tmp_path / "cache"))
     settings = {"model": "solo", "base_url": server.url, "shots": "1", "images": 2, "names": "hidden", "candidates": 3}
+    settings["key_variable"] = "SOLO_KEY"
+    monkeypatch.setenv("SOLO_KEY", "solo's own")
     result = run_study(make_study("mllm", settings), framed(catalog), cache=cache, jobs=1)
     (row,) = [row for row in rows(result.findings, "accuracy") if row["evaluator"] == "solo"]
     assert (row["n"], row["chance"]) == (6, pytest.approx(1 / 3))
     assert (tmp_path / "cache" / "answers.sqlite").is_file()
+    assert {seen.authorization for seen in server.seen} == {"Bearer solo's own"}
     assert not any(name in seen.text for seen in server.seen for name in TINTS)
     assert not any(series.paper for series in chart(result.findings, "accuracy").series)
 

@@ -81,7 +81,7 @@ def test_what_it_says(comparison):
         assert score.low <= score.accuracy <= score.high
         assert score.accuracy > 0.5
         assert score.unknown_auroc is None
-        assert score.n_unknown == 0
+        assert score.n_unknown == score.n_unanswered == 0
         assert score.fit_seconds > 0
         assert score.judge_microseconds > 0
         assert len(score.risk_curve) == 20
@@ -103,7 +103,7 @@ def test_round_trip(comparison):
     with pytest.raises(MorelliError, match="schema version 9"):
         Comparison.from_dict(plain | {"schema_version": 9})
     with pytest.raises(MorelliError, match="damaged"):
-        Comparison.from_dict({"schema_version": 1, "scores": []})
+        Comparison.from_dict({"schema_version": 2, "scores": []})
 
 
 def test_all_references_are_cross_validation(run, catalog, folder):
@@ -224,6 +224,8 @@ def test_fused_takes_part(run):
         ({"references_per_class": []}, "whole numbers from 1"),
         ({"references_per_class": [2]}, "at least 3 references; too few of: alba \\(2\\)"),
         ({"repeats": 0}, "at least one draw"),
+        ({"attributors": ["centroid", "mllm"]}, "mllm asks a model about every image.*: use morelli study mllm"),
+        ({"attributors": ["mllm-local"]}, "use morelli study mllm"),
         ({"hide": 3}, "at least two must stay"),
     ],
 )

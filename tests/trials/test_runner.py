@@ -13,7 +13,7 @@ from morelli.attributors.fitting import OPEN_SET_LEVEL, lineages_of
 from morelli.attributors.registry import _ATTRIBUTORS, fit_registered, parse_attributor, register_attributor
 from morelli.catalog import Catalog
 from morelli.encoders import FeatureCache, extract, join_encoders
-from morelli.errors import MorelliError
+from morelli.errors import BudgetError, EndpointError, MorelliError
 from morelli.trials.engine import judge
 from morelli.trials.plan import Bench
 from morelli.trials.predictions import Predictions
@@ -52,6 +52,32 @@ def done(small, tmp_path_factory) -> tuple[Path, list[Outcome]]:
 
 def sample_trials() -> list[Trial]:
     return [*folds(CENTROID), *folds(LOGISTIC), *folds(CENTROID, test_view="jpeg:50")]
+
+
+# -- who is asked ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [EndpointError, BudgetError])
+def test_who_has_stopped_is_not_asked_again_and_others_are(small, monkeypatch, error):
+    asked = []
+
+    def make(blocks, *, seed, level, **options):
+        asked.append(options)
+        if options["who"] == "mute":
+            raise error("No more.")
+        raise MorelliError("This once.")  # says nothing of the next
+
+    monkeypatch.delitem(_ATTRIBUTORS, "asker", raising=False)
+    settings = {"summary": "s", "source": "s", "encoder": ENCODER, "asks": True}
+    register_attributor("asker", **settings, whom=lambda options: options["who"])(make)
+    monkeypatch.setitem(_ATTRIBUTORS, "asker", _ATTRIBUTORS.pop("asker"))  # gone again after the test
+    trials = [
+        trial for who in ("mute", "other") for n in (1, 2) for trial in folds("asker", options={"who": who, "shots": n})
+    ]
+    problems = [outcome.problem for outcome in run(small, trials)]
+    assert [options["who"] for options in asked] == ["mute", *["other"] * 6]
+    assert problems[:6] == ["No more.", *["Not asked, because an earlier part was stopped: No more."] * 5]
+    assert problems[6:] == ["This once."] * 6
 
 
 # -- what comes out ----------------------------------------------------------------------------------------------------

@@ -78,7 +78,9 @@ def test_measures_of_all_and_of_the_answered(silent):
     assert m.accuracy == pytest.approx(2 / 6)
     assert m.top3 == pytest.approx(3 / 6)
     assert m.lineage_accuracy == pytest.approx(2 / 6)
+    assert (m.n_unanswered, m.accuracy_answered) == (3, pytest.approx(2 / 3))
     assert m.coverage == pytest.approx(2 / 6)
+    assert m.mean_set_size == m.per_class[0].set_size == 1.0  # a silent image has no set, rather than a small one
     assert m.log_loss == pytest.approx(-(2 * np.log(0.9) + np.log(0.2)) / 3)
     assert m.mean_confidence == pytest.approx((0.9 + 0.9 + 0.8) / 3)
     assert m.risk_at_half == pytest.approx(1 / 3)  # the three that are answered are the surest
@@ -92,6 +94,7 @@ def test_nothing_is_answered(silent):
     m = summarise(mute, n_boot=10)
     assert (m.n, m.accuracy, m.top3, m.lineage_accuracy) == (3, 0.0, 0.0, 0.0)
     assert (m.log_loss, m.ece, m.mean_confidence) == (None, None, None)
+    assert (m.n_unanswered, m.accuracy_answered, m.mean_set_size) == (3, None, None)
 
 
 def test_cells_count_them(silent):

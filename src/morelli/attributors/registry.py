@@ -7,7 +7,8 @@ encoder it reads the one that it is registered with; several encoders are joined
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -86,6 +87,10 @@ class Make(Protocol):
         ...
 
 
+def _all_settings(options: Mapping[str, Any]) -> Hashable:
+    return json.dumps(dict(options), sort_keys=True, default=str)
+
+
 @dataclass(frozen=True, slots=True)
 class AttributorInfo:
     """One way to learn from references.
@@ -119,6 +124,9 @@ class AttributorInfo:
     deciding : callable
         ``deciding(options)`` returns what of its settings decides the answers, JSON-ready: results are kept under that,
         so that what a price is, or how long to wait, makes no result stale.
+    whom : callable
+        ``whom(options)`` returns who is asked, hashable: once that says that no more can be asked (EndpointError), no
+        other trial of the run asks it. By default it is all settings.
     """
 
     name: str
@@ -133,6 +141,7 @@ class AttributorInfo:
     pixels: bool
     asks: bool = False
     deciding: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+    whom: Callable[[Mapping[str, Any]], Hashable] = _all_settings
 
     def build(self, blocks: Blocks, *, seed: int = 0, level: float = 0.9, **options: Any) -> Any:
         """Return an attributor that is not fitted yet; parameters as for `make`."""
@@ -178,6 +187,7 @@ def register_attributor(
     pixels: bool = False,
     asks: bool = False,
     deciding: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+    whom: Callable[[Mapping[str, Any]], Hashable] = _all_settings,
 ) -> Callable[[Make], Make]:
     """Register the decorated function, which makes an estimator; parameters as in `AttributorInfo`.
 
@@ -193,7 +203,7 @@ def register_attributor(
         if not name or set(name) & set("@, "):
             raise ValueError(f"the name of an attributor holds neither @ nor comma nor space: {name!r}")
         _ATTRIBUTORS[name] = AttributorInfo(
-            name, summary, source, encoder, make, n_folds, within, views, background, pixels, asks, deciding
+            name, summary, source, encoder, make, n_folds, within, views, background, pixels, asks, deciding, whom
         )
         return make
 

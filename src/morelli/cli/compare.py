@@ -115,7 +115,8 @@ def compare(
 def attributors() -> None:
     """List the attributors: what can be compared, what each reads, and where it comes from.
 
-    NAME reads the encoder listed; NAME@ENCODER reads another, or several, joined by "+".
+    NAME reads the encoder listed; NAME@ENCODER reads another, or several, joined by "+". Those with a star ask a model
+    about every image, and are compared by morelli study mllm.
 
     Examples:
 
@@ -127,9 +128,14 @@ def attributors() -> None:
     from morelli.attributors import list_attributors
 
     table = Table("attributor", "reads", "what it is", "source", box=None, padding=(0, 2), header_style="bold")
-    for info in list_attributors():
-        table.add_row(info.name, info.encoder, info.summary, info.source.partition(",")[0])
-    Console().print(table)
+    infos = list_attributors()
+    for info in infos:
+        name = f"{info.name} *" if info.asks else info.name
+        table.add_row(name, info.encoder, info.summary, info.source.partition(",")[0])
+    console = Console()
+    console.print(table)
+    if any(info.asks for info in infos):
+        console.print("* asks a model about every image; compared by morelli study mllm, not by morelli compare")
 
 
 def _counts(text: str) -> list[int]:

@@ -34,6 +34,9 @@ def metrics_table(metrics: Metrics, title: str = "") -> Table:
     prompts = "prompt clusters" if m.prompt_known else "clusters; prompts unknown"
     interval = f"95% interval {span(m.accuracy_low, m.accuracy_high)}"
     table.add_row(safe_text("right model", style="bold"), safe_text(per_hundred(m.accuracy), style="bold"), interval)
+    if m.n_unanswered:
+        note = f"{number(m.n_unanswered)} of {number(m.n)} without an answer count as not right"
+        table.add_row("right of the answered", per_hundred(m.accuracy_answered), note)
     table.add_row("chance", per_hundred(m.chance), f"{number(m.n_classes)} candidates")
     table.add_row(
         "container alone", per_hundred(m.nuisance), "the nuisance floor" if m.nuisance is not None else "not measured"

@@ -54,12 +54,15 @@ def comparison_table(comparison: Comparison) -> Table:
 
     several = len(comparison.references) > 1 or comparison.references[0] is not None
     hidden = comparison.hide > 0
+    silent = any(score.n_unanswered for score in comparison.scores)
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("attributor", overflow="fold")
     if several:
         table.add_column("refs", justify="right")
     for name in ("right", "95%", "behind the best", "top 3", "lineage", "log loss", "ECE", "in set", "set", "half"):
         table.add_column(name, justify="right")
+    if silent:
+        table.add_column("no answer", justify="right")
     if hidden:
         table.add_column("AUROC", justify="right")
     for name in ("fit s", "judge µs"):
@@ -81,6 +84,7 @@ def comparison_table(comparison: Comparison) -> Table:
                 per_hundred(row.coverage),
                 decimal(row.set_size, 1),
                 per_hundred(row.right_at_half),
+                *([f"{number(row.n_unanswered)} of {number(row.n)}"] if silent else []),
                 *([decimal(row.unknown_auroc)] if hidden else []),
                 decimal(row.fit_seconds),
                 number(round(row.judge_microseconds)),
@@ -125,6 +129,7 @@ def render_comparison(comparison: Comparison, *, title: str) -> str:
         c=comparison,
         headline=comparison_headline(comparison),
         most=most,
+        silent=any(score.n_unanswered for score in comparison.scores),
         groups=[(count, comparison.at(count)) for count in reversed(comparison.references)],
         figures={
             "accuracy": Markup(figures.accuracy_figure(comparison, most)),

@@ -116,7 +116,7 @@ def set_size_figure(predictions: Predictions) -> str:
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = _single(key=True)
-    known = predictions.known
+    known = predictions.known & predictions.answered
     sets, y = predictions.prediction_set[known], predictions.y[known]
     sizes = np.minimum(sets.sum(axis=1), _MAX_SIZES)
     hit = sets[np.arange(len(y)), y]

@@ -49,6 +49,9 @@ class MultimodalModels(Study):
     endpoints: str | None = Setting(None, "TOML or JSON file with a table of settings for each evaluator.")
     model: str | None = Setting(None, "Instead of a file: the one model that is asked, as its endpoint calls it.")
     base_url: str = Setting("", "Its endpoint; none given is $OPENAI_BASE_URL, or OpenAI's own.")
+    key_variable: str = Setting(
+        "", "Variable that holds its key; none given is OPENAI_API_KEY for OpenAI, else no key."
+    )
     price_in: float = Setting(0.0, "Its price of a million tokens read.")
     price_out: float = Setting(0.0, "Its price of a million tokens written.")
     budget: float | None = Setting(None, "Most money that it may cost.")
@@ -76,8 +79,8 @@ class MultimodalModels(Study):
         if self.endpoints is not None:
             return read_evaluators(self.endpoints)
         assert self.model is not None
-        one: dict[str, Any] = {"model": self.model, "base_url": self.base_url, "budget": self.budget}
-        return [one_evaluator(self.model, one | {"price_in": self.price_in, "price_out": self.price_out})]
+        names = ("model", "base_url", "key_variable", "price_in", "price_out", "budget")
+        return [one_evaluator(self.model, {name: getattr(self, name) for name in names})]
 
     def trials(self, frame: Frame) -> list[Trial]:
         """Return trials by evaluator, exemplars, seed and fold, and those of the attributors beside them."""

@@ -167,6 +167,11 @@ def _parsed(attributors: Sequence[str], options: Mapping[str, Mapping[str, Any]]
     if foreign:
         raise MorelliError(f"There are options for {', '.join(foreign)}, but only {', '.join(names)} are compared.")
     for spec in specs:
+        if spec.info.asks and not options.get(spec.name):
+            raise MorelliError(
+                f"{spec.name} asks a model about every image, and has to be told which: use morelli study mllm, which "
+                "puts attributors that measure beside it."
+            )
         # What is not installed is found out now, and not after an hour of measuring images.
         spec.info.build({}, **options.get(spec.name, {}))
     return specs
@@ -293,8 +298,8 @@ def _score(
     curves = [np.array(m.risk_curve) for m in cell.metrics if m.risk_curve]
     curve = np.mean(curves, axis=0).tolist() if curves else []
     judged = sum(len(table) for table in cell.draws)
-    shared = ("n", "accuracy", "low", "high", "top3", "lineage", "log_loss", "ece", "coverage", "set_size",
-              "right_at_half", "unknown_auroc", "n_unknown", "fit_seconds")  # fmt: skip
+    shared = ("n", "n_unanswered", "accuracy", "low", "high", "top3", "lineage", "log_loss", "ece", "coverage",
+              "set_size", "right_at_half", "unknown_auroc", "n_unknown", "fit_seconds")  # fmt: skip
     return Score(
         attributor=spec.name,
         encoder=spec.encoder,

@@ -10,7 +10,7 @@ from morelli.trials._stored import restored, stored
 
 __all__ = ["Comparison", "Score"]
 
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,9 @@ class Score:
         Of each model; None is all that there were.
     n : int
         Images of candidates that were judged, over all draws.
+    n_unanswered : int
+        Of these, images for which no candidate was named. They count as not right and as not covered by a set;
+        `log_loss`, `ece` and `set_size` leave them out.
     accuracy, low, high : float or None
         With its 95% interval by bootstrap over prompt clusters.
     top3, lineage, log_loss, ece, coverage, set_size : float or None
@@ -50,6 +53,7 @@ class Score:
     encoder: str
     references: int | None
     n: int
+    n_unanswered: int
     accuracy: float | None
     low: float | None
     high: float | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from morelli.attributors.fitting import OPEN_SET_LEVEL, lineages_of
 from morelli.attributors.registry import AttributorInfo, fit_registered, install_attributors
 from morelli.catalog import Catalog
 from morelli.encoders import FeatureCache, Features, extract
-from morelli.errors import MorelliError, NotEnoughDataError
+from morelli.errors import EndpointError, MorelliError, NotEnoughDataError
 from morelli.trials._parts import Kept, PartStore, Stopwatch
 from morelli.trials.engine import judge
 from morelli.trials.plan import Bench, Fit, Planned, fits_of
@@ -198,14 +198,34 @@ class _Run:
     def _in_workers(self, fits: Sequence[Fit], failed: Failed) -> Generator[tuple[list[str], str | None], None, None]:
         setup = _Setup(self._bench, self._store, self._cache, failed)
         if self._jobs == 1:
-            yield from map(setup.run, fits)
+            yield from self._here(fits, setup)
             return
         # Who asks does so from here: processes would each have questions under way, and none would know how many.
         asking = [fit for fit in fits if self._bench.spec(fit.planned[0].trial.attributor).info.asks]
         fits = [fit for fit in fits if fit not in asking]
         if fits:
             yield from self._in_processes(fits, setup)
-        yield from map(setup.run, asking)
+        yield from self._here(asking, setup)
+
+    def _here(self, fits: Sequence[Fit], setup: _Setup) -> Iterator[tuple[list[str], str | None]]:
+        """Do fits one after the other, those left out whose questions nobody would answer."""
+        stopped: dict[Hashable, str] = {}
+        for fit in fits:
+            trial = fit.planned[0].trial
+            info = self._bench.spec(trial.attributor).info
+            whom = (info.name, info.whom(trial.options)) if info.asks else None
+            names = [one.name for one in fit.planned]
+            if whom in stopped:
+                yield names, stopped[whom]
+                continue
+            try:
+                setup.do(fit)
+            except Exception as error:
+                if whom is not None and isinstance(error, EndpointError):
+                    stopped[whom] = f"Not asked, because an earlier part was stopped: {error}"
+                yield names, _problem(error)
+            else:
+                yield names, None
 
     def _in_processes(self, fits: Sequence[Fit], setup: _Setup) -> Iterator[tuple[list[str], str | None]]:
         trials = [one.trial for fit in fits for one in fit.planned]
@@ -267,13 +287,15 @@ class _Setup:
         """Do one fit and all that is judged by it; return the names of the parts, and what went wrong."""
         names = [one.name for one in fit.planned]
         try:
-            with threadpool_limits(1):  # a result must not depend on the number of processors
-                self._fit_and_judge(fit)
-        except NotEnoughDataError as error:
-            return names, _LACKING + str(error)
-        except Exception as error:  # one trial that fails must not end the others; the reader is told
-            return names, str(error) if isinstance(error, MorelliError) else f"{type(error).__name__}: {error}"
+            self.do(fit)
+        except Exception as error:
+            return names, _problem(error)
         return names, None
+
+    def do(self, fit: Fit) -> None:
+        """Do one fit and all that is judged by it."""
+        with threadpool_limits(1):  # a result must not depend on the number of processors
+            self._fit_and_judge(fit)
 
     def _fit_and_judge(self, fit: Fit) -> None:
         first = fit.planned[0]
@@ -332,6 +354,13 @@ class _Setup:
             errors = [failed.get(int(row), error) for row, error in zip(rows, images.column("error"), strict=True)]
             images = images.with_column("error", errors)
         return extract(images, self.bench.encoder(encoder), view=view, cache=self.cache, workers=1)
+
+
+def _problem(error: Exception) -> str:
+    """Return what the reader is told of a trial that failed, which must not end the others."""
+    if isinstance(error, NotEnoughDataError):
+        return _LACKING + str(error)
+    return str(error) if isinstance(error, MorelliError) else f"{type(error).__name__}: {error}"
 
 
 _setup: _Setup

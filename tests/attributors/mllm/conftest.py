@@ -39,7 +39,8 @@ def endpoint(server: Server, tmp_path: Path) -> Callable[..., Endpoint]:
     """Make the settings of the server's endpoint."""
 
     def make(**settings: Any) -> Endpoint:
-        given = {"base_url": server.url, "answers": str(tmp_path / "answers.sqlite"), "timeout": 5.0}
+        answers = str(tmp_path / "answers.sqlite")
+        given = {"base_url": server.url, "answers": answers, "timeout": 5.0, "key_variable": "OPENAI_API_KEY"}
         return Endpoint("painter-7b", **(given | settings))
 
     return make

@@ -46,8 +46,8 @@ def test_refusals_are_answers_and_failures_are_not(server, asker):
     asker(concurrency=1, attempts=1).ask(6, yes_or_no)
     assert len(server.seen) == 6
     replies = asker(concurrency=1, attempts=1).ask(6, yes_or_no)
-    assert len(server.seen) == 8
-    assert [reply.failure for reply in replies] == [None] * 6
+    assert len(server.seen) == 7
+    assert [reply.failure for reply in replies] == [*[None] * 4, "rejected", None]
 
 
 def test_a_budget_stops_the_run_and_more_money_goes_on(server, asker):

@@ -72,9 +72,9 @@ def test_slow_answers_are_lost_and_asked_again(server, asker, tmp_path):
     [
         ("status 500", "failed", "status 500"),
         ("drop", "failed", "the connection failed"),
-        ("broken", "malformed", "no JSON"),
-        ("empty", "malformed", "no chat completion"),
-        ("page", "malformed", "no chat completion"),
+        ("broken", "failed", "no JSON"),
+        ("empty", "failed", "no chat completion"),
+        ("page", "failed", "no chat completion"),
     ],
 )
 def test_what_does_not_pass_is_no_answer(server, asker, trouble, failure, words):
@@ -128,6 +128,34 @@ def test_bad_requests_are_not_repeated_and_end_the_run_when_all_are(server, aske
     assert len(server.seen) == 3 + 5
 
 
+def test_rejections_between_answers_do_not_stop_and_are_final(server, asker):
+    server.script.extend(["good", *["status 400 bad_image"] * 9, "good"])
+    replies = asker(concurrency=1).ask(11, yes_or_no)
+    assert [reply.failure for reply in replies] == [None, *["rejected"] * 9, None]
+    assert asker(concurrency=1).ask(11, yes_or_no) == replies
+    assert len(server.seen) == 11
+
+
+def test_no_run_stops_at_the_same_rejections_again(server, asker):
+    asker().ask(1, yes_or_no)
+    server.script.extend(["status 400 bad_image"] * 5)
+    with pytest.raises(EndpointError, match="5 questions in a row unanswered"):
+        asker(concurrency=1).ask(9, lambda i: yes_or_no(i + 1))
+    replies = asker(concurrency=1).ask(9, lambda i: yes_or_no(i + 1))
+    assert [reply.failure for reply in replies] == [*["rejected"] * 5, *[None] * 4]
+    assert len(server.seen) == 1 + 5 + 4
+
+
+def test_what_a_service_rejects_that_never_answered_is_asked_again(server, asker):
+    """Its settings may be at fault, which the next run can mend without any trace of this one."""
+    server.always = "status 400 no_images_here"
+    assert [reply.failure for reply in asker().ask(3, yes_or_no)] == ["failed"] * 3
+    with pytest.raises(EndpointError):
+        asker().ask(9, yes_or_no)
+    server.always = "good"
+    assert [reply.failure for reply in asker().ask(9, yes_or_no)] == [None] * 9
+
+
 def test_filters_of_the_service_are_no_bad_request(server, asker):
     server.always = "status 400 content_filter"
     replies = asker().ask(9, yes_or_no)
@@ -175,12 +203,27 @@ def test_the_request_is_what_the_settings_say(server, asker):
     assert body["messages"][1]["content"][1]["image_url"]["detail"] == "low"
 
 
+def test_a_key_that_is_not_meant_for_an_address_is_not_sent_there(server, asker, monkeypatch):
+    """$OPENAI_API_KEY is set: it is OpenAI's, and nobody has said that another shall have it."""
+    asker(key_variable="").ask(1, yes_or_no)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    asker(base_url="", key_variable="").ask(2, lambda i: yes_or_no(i + 1))
+    assert {seen.authorization for seen in server.seen} == {"Bearer none"}
+    monkeypatch.setenv("THEIR_KEY", "another")
+    asker(key_variable="THEIR_KEY").ask(1, lambda i: yes_or_no(3))
+    assert server.seen[-1].authorization == "Bearer another"
+    assert KEY not in str([vars(seen) for seen in server.seen])
+    server.always = "status 401"
+    with pytest.raises(EndpointError, match="key_variable, for no key was sent"):
+        asker(key_variable="").ask(1, lambda i: yes_or_no(4))
+
+
 def test_no_key_where_none_is_needed(server, asker, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     asker().ask(1, yes_or_no)
     assert server.seen[0].authorization == "Bearer none"
     with pytest.raises(EndpointError, match=r"api\.openai\.com/v1 needs a key.*variable OPENAI_API_KEY"):
-        asker(base_url="").ask(1, yes_or_no)
+        asker(base_url="", key_variable="").ask(1, yes_or_no)
 
 
 INTERRUPTED = """

@@ -106,8 +106,7 @@ def test_silence_is_counted_and_never_a_guess(server, attributor, data):
     fitted = attributor(asking={"concurrency": 1, "attempts": 1}).fit(X, y)
     answers = fitted.answer(X[:10])
     assert answers.unanswered.tolist() == [
-        None, "unknown", "refused", "filtered", "truncated", "malformed", "wrong-label", "rejected", "failed",
-        "malformed",
+        None, "unknown", "refused", "filtered", "truncated", "malformed", "wrong-label", "rejected", "failed", "failed",
     ]  # fmt: skip
     assert np.isnan(answers.proba[1:]).all()
     assert not answers.prediction_set[1:].any()

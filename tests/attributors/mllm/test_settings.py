@@ -20,6 +20,14 @@ def test_the_environment_names_the_address(monkeypatch):
     assert deciding(Endpoint, {"model": "m"}, "x")["base_url"] == "http://localhost:8000/v1"
 
 
+def test_only_openai_has_a_key_without_being_told():
+    assert Endpoint("m").key_variable == "OPENAI_API_KEY"
+    assert Endpoint("m", base_url="https://api.openai.com/v1/").key_variable == "OPENAI_API_KEY"
+    for url in ("http://api.openai.com/v1", "https://api.openai.com.example/v1", "http://localhost:8000/v1"):
+        assert Endpoint("m", base_url=url).key_variable == ""
+    assert Endpoint("m", base_url="http://h/v1", key_variable="K").key_variable == "K"
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

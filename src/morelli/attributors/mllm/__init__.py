@@ -21,6 +21,10 @@ def _remote_deciding(options: Mapping[str, Any]) -> dict[str, Any]:
     return deciding(Endpoint, options, _REMOTE)
 
 
+def _remote_whom(options: Mapping[str, Any]) -> Endpoint:
+    return split_settings(Endpoint, options, _REMOTE)[0]
+
+
 def _local_deciding(options: Mapping[str, Any]) -> dict[str, Any]:
     found = deciding(LocalModel, options, _LOCAL)
     local, _ = split_settings(LocalModel, options, _LOCAL)
@@ -36,6 +40,7 @@ def _local_deciding(options: Mapping[str, Any]) -> dict[str, Any]:
     pixels=True,
     asks=True,
     deciding=_remote_deciding,
+    whom=_remote_whom,
 )
 def _remote(blocks: Blocks, *, seed: int, level: float, **options: Any) -> MultimodalAttributor:
     endpoint, asked = split_settings(Endpoint, options, _REMOTE)

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final, Protocol
 
 from morelli.attributors.mllm.account import Account, Prices, Statement
@@ -21,8 +22,11 @@ __all__ = ["Asker", "RemoteAsker", "open_account", "report_progress", "watching"
 
 Progress = Callable[[int, int], None]
 
-_PASSING: Final = ("failed", "rejected", "malformed")
-"""Failures that may be otherwise another time: not kept, so that the next run asks again."""
+_FAILED: Final = "failed"
+"""May be otherwise another time: not kept, so that the next run asks again."""
+
+_REJECTED: Final = "rejected"
+"""Kept, if the service has ever answered: then this question is at fault. Else its settings may be, or the service."""
 
 _LOOK: Final = 0.5
 """Seconds between two looks for Ctrl-C."""
@@ -114,6 +118,8 @@ class _Round:
         )
         self._lock = threading.Lock()
         self._in_a_row = 0
+        self._answering = False
+        self._rejected: dict[int, tuple[str, Reply]] = {}
 
     def run(self, n: int, question: Callable[[int], Question]) -> list[Reply]:
         client = Client(self._endpoint, self._account)
@@ -131,8 +137,9 @@ class _Round:
         finally:
             client.stopped.set()
             client.close()
+        self._settle(replies)
         if stop is not None:
-            answered = sum(reply.failure not in _PASSING for reply in replies.values())
+            answered = sum(reply.failure not in (_FAILED, _REJECTED) for reply in replies.values())
             raise type(stop)(f"{stop} {_go_on(answered, n, isinstance(stop, BudgetError))}") from stop
         return [replies[i] for i in range(n)]
 
@@ -178,7 +185,10 @@ class _Round:
             return kept
         try:
             reply = client.send(request, size_of(made, self._endpoint), key)
-            if reply.failure not in _PASSING:
+            if reply.failure == _REJECTED:
+                with self._lock:
+                    self._rejected[i] = key, reply
+            elif reply.failure != _FAILED:
                 self._cache.put(key, reply)
             self._count(reply)
         except BaseException:
@@ -187,14 +197,33 @@ class _Round:
         return reply
 
     def _count(self, reply: Reply) -> None:
-        """Count questions in a row that came to nothing, and stop where there are too many."""
+        """Count questions in a row that came to nothing, and stop where there are too many.
+
+        A service that answers some questions and rejects others works: what it rejects counts for nothing then.
+        """
         with self._lock:
-            self._in_a_row = self._in_a_row + 1 if reply.failure in _PASSING else 0
+            if reply.failure == _REJECTED and self._answering:
+                return
+            if reply.failure in (_FAILED, _REJECTED):
+                self._in_a_row += 1
+            else:
+                self._in_a_row, self._answering = 0, self._answering or reply.failure is None
             if self._in_a_row >= self._endpoint.give_up:
                 raise EndpointError(
                     f"{self._account.name} left {self._in_a_row} questions in a row unanswered; the last time: "
                     f"{reply.detail}."
                 )
+
+    def _settle(self, replies: dict[int, Reply]) -> None:
+        """Keep what was rejected, or count it as failed where the service has never answered anything."""
+        if not self._rejected:
+            return
+        final = self._account.statement().requests > 0
+        for i, (key, reply) in self._rejected.items():
+            if final:
+                self._cache.put(key, reply)
+            elif i in replies:  # the one too many, which stopped the rest, is not
+                replies[i] = replace(reply, failure=_FAILED)
 
 
 def _go_on(answered: int, n: int, money: bool) -> str:

@@ -53,7 +53,7 @@ class Client:
             raise MissingExtraError("Asking a service", "mllm") from error
         self.endpoint, self._account = endpoint, account
         self._policy = policy or RetryPolicy(endpoint.attempts, endpoint.patience)
-        self._key = os.environ.get(endpoint.key_variable, "").strip()
+        self._key = os.environ.get(endpoint.key_variable, "").strip() if endpoint.key_variable else ""
         if not self._key and endpoint.base_url == PUBLIC_URL:
             raise EndpointError(
                 f"{endpoint.base_url} needs a key: put it into the environment variable {endpoint.key_variable}, or "
@@ -141,9 +141,11 @@ class Client:
             raise StoppedError("The run was stopped before this question was sent.")
 
     def _advice(self) -> str:
+        variable = self.endpoint.key_variable
+        key = f"the key in {variable}" if variable else "key_variable, for no key was sent"
         return (
-            f"Look at base_url, model ({self.endpoint.model}) and the key in {self.endpoint.key_variable}; the same "
-            "command goes on with what is not answered yet."
+            f"Look at base_url, model ({self.endpoint.model}) and {key}; the same command goes on with what is not "
+            "answered yet."
         )
 
     def _censored(self, text: str) -> str:
@@ -156,7 +158,7 @@ def _reply(answer: Any, images: int) -> Reply | Failure:
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = getattr(choice, "message", None)
     if message is None:
-        return Failure("again", "malformed", True, "what came back is no chat completion")
+        return Failure("again", "failed", True, "what came back is no chat completion")
     usage = getattr(answer, "usage", None)
     text, refusal = getattr(message, "content", None), getattr(message, "refusal", None)
     return Reply(

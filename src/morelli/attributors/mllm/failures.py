@@ -68,7 +68,7 @@ def failure_of(error: Exception, censor: Callable[[str], str]) -> Failure | None
         sent = type(error.__cause__).__name__ not in _UNSENT
         return Failure("again", "failed", sent, f"the connection failed ({censor(str(error.__cause__ or error))})")
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | openai.APIResponseValidationError):
-        return Failure("again", "malformed", True, f"what came back is no JSON ({censor(str(error))})")
+        return Failure("again", "failed", True, f"what came back is no JSON ({censor(str(error))})")
     return None
 
 

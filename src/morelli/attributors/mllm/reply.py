@@ -42,7 +42,7 @@ class Reply:
     images : int
         In the question.
     failure : str or None
-        ``malformed``, ``rejected`` or ``failed``, a word of `morelli.attributors.answers.NO_ANSWER`, where no answer
+        ``filtered``, ``rejected`` or ``failed``, a word of `morelli.attributors.answers.NO_ANSWER`, where no answer
         came.
     detail : str
         What was said about it.

@@ -18,6 +18,7 @@ PUBLIC_URL: Final = "https://api.openai.com/v1"
 """What the official client talks to where nothing else is said."""
 
 _URL_VARIABLE: Final = "OPENAI_BASE_URL"
+_PUBLIC_KEY_VARIABLE: Final = "OPENAI_API_KEY"
 
 Settings = TypeVar("Settings")
 
@@ -62,7 +63,9 @@ class Endpoint:
     detail : str
         Resolution that the service shall look at images in, as OpenAI has it; empty leaves it out.
     key_variable : str
-        Name of the environment variable that holds the key. The key itself is no setting, and is written nowhere.
+        Name of the environment variable that holds the key. Empty is OPENAI_API_KEY where the address is OpenAI's own,
+        and no key anywhere else: a key is sent to nobody that it was not meant for. The key itself is no setting, and
+        is written nowhere.
     price_in, price_out : float
         Of a million tokens read and written, in any one currency.
     price_image : float
@@ -101,7 +104,7 @@ class Endpoint:
     structured: str = "schema"
     logprobs: int = 5
     detail: str = ""
-    key_variable: str = "OPENAI_API_KEY"
+    key_variable: str = ""
     price_in: float = 0.0
     price_out: float = 0.0
     price_image: float = 0.0
@@ -118,6 +121,8 @@ class Endpoint:
     def __post_init__(self) -> None:
         url = (self.base_url or os.environ.get(_URL_VARIABLE, "").strip() or PUBLIC_URL).rstrip("/")
         object.__setattr__(self, "base_url", url)
+        if not self.key_variable and url == PUBLIC_URL:
+            object.__setattr__(self, "key_variable", _PUBLIC_KEY_VARIABLE)
         if not self.model.strip():
             raise MorelliError("Name the model that the endpoint shall answer with, as in model=NAME.")
         parts = urlsplit(url)

@@ -20,7 +20,7 @@ __all__ = [
     "ReliabilityBin",
 ]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,27 +104,33 @@ class ReliabilityBin:
 class Metrics:
     """Everything that the report shows, as `summarise` measured it.
 
-    Accuracy and all that follows from probabilities are about the ``n`` readable images whose label is a candidate.
-    Shares lie in [0, 1]. None means undefined, never 0.
+    Accuracy and whatever says no other is about the ``n`` readable images whose label is a candidate. Those for which
+    no candidate was named count as not right, as not covered by a set, and as least sure. Shares lie in [0, 1]. None
+    means undefined, never 0.
 
     Attributes
     ----------
     n_rows, n, n_unreadable, n_unknown, n_unlabelled : int
         All rows; the rows measured; not read; readable of a model that is no candidate; readable without label.
+    n_unanswered : int
+        Of the n, those for which no candidate was named.
     n_classes, n_clusters : int
         Candidates; prompt clusters among the n rows.
     chance, majority : float
         1 / K; share of the most frequent candidate, the best that a constant answer can score.
     accuracy, accuracy_low, accuracy_high : float or None
         With the interval at ``level`` by prompt-cluster bootstrap (seeded by ``seed``, ``n_boot`` resamples).
+    accuracy_answered : float or None
+        Among those of the n for which a candidate was named.
     nuisance, lift : float or None
         The container-only floor, and accuracy minus it.
     top3, lineage_accuracy, lineage_chance : float or None
         ``lineage_chance`` is what guessing a candidate evenly scores at naming the lineage.
     ece, ece_mass, brier, log_loss, mean_confidence : float or None
-        Calibration error over 15 bins of equal width and of equal mass; Brier in [0, 2]; log loss in nats.
+        Calibration error over 15 bins of equal width and of equal mass; Brier in [0, 2]; log loss in nats. All are over
+        the answered, for without an answer there is no probability.
     coverage, target_coverage, mean_set_size : float or None
-        Of the conformal sets.
+        Of the conformal sets; their mean size is over the answered, and so is that of each class.
     aurc, risk_at_half : float or None
         Area under the risk-coverage curve; error rate on the surer half.
     risk_curve : tuple of (coverage, risk)
@@ -141,6 +147,7 @@ class Metrics:
     n_unreadable: int
     n_unknown: int
     n_unlabelled: int
+    n_unanswered: int
     n_classes: int
     n_lineages: int
     n_clusters: int
@@ -153,6 +160,7 @@ class Metrics:
     accuracy: float | None
     accuracy_low: float | None
     accuracy_high: float | None
+    accuracy_answered: float | None
     nuisance: float | None
     lift: float | None
     top3: float | None

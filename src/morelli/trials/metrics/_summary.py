@@ -82,6 +82,7 @@ def summarise(
         n_unreadable=int((~predictions.readable).sum()),
         n_unknown=int(predictions.unknown.sum()),
         n_unlabelled=int((predictions.readable & ~predictions.labelled).sum()),
+        n_unanswered=int((~answered).sum()),
         n_classes=k,
         n_lineages=int(lineage_index.max()) + 1,
         n_clusters=len(np.unique(groups)),
@@ -94,6 +95,7 @@ def summarise(
         accuracy=accuracy,
         accuracy_low=none_for_nan(low),
         accuracy_high=none_for_nan(high),
+        accuracy_answered=float(right.mean()) if len(right) else None,
         nuisance=nuisance,
         lift=None if accuracy is None or nuisance is None else accuracy - nuisance,
         top3=_of_all(_classification.top_k_accuracy(named, proba, 3), share),
@@ -106,13 +108,13 @@ def summarise(
         mean_confidence=float(sure.mean()) if len(sure) else None,
         coverage=none_for_nan(_conformal.set_coverage(y, sets)),
         target_coverage=target_coverage,
-        mean_set_size=none_for_nan(_conformal.mean_set_size(sets)),
+        mean_set_size=none_for_nan(_conformal.mean_set_size(sets[answered])),
         aurc=none_for_nan(_selective.aurc(correct, confidence)),
         risk_at_half=none_for_nan(_selective.risk_at_coverage(correct, confidence, 0.5)),
         risk_curve=_risk_curve(correct, confidence),
         reliability=_reliability_bins(curve),
         decisions=_decisions(predictions),
-        per_class=_per_class(predictions, confusion, y, sets),
+        per_class=_per_class(predictions, confusion, y, sets, answered),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
         families=tuple(_family(predictions, family, correct, n_boot, seed) for family in predictions.families),
         open_set=_open_set(predictions),
@@ -172,10 +174,12 @@ def _decisions(predictions: Predictions) -> tuple[DecisionMetrics, ...]:
     return tuple(rows)
 
 
-def _per_class(predictions: Predictions, confusion: IntArray, y: IntArray, sets: BoolArray) -> tuple[ClassMetrics, ...]:
+def _per_class(
+    predictions: Predictions, confusion: IntArray, y: IntArray, sets: BoolArray, answered: BoolArray
+) -> tuple[ClassMetrics, ...]:
     scores = _classification.per_class(confusion, np.bincount(y, minlength=len(confusion)))
     coverage = _conformal.class_coverage(y, sets)
-    size = _conformal.class_set_size(y, sets)
+    size = _conformal.class_set_size(y[answered], sets[answered])
     wrong = confusion - np.diag(np.diag(confusion))
     rows = []
     for i, model in enumerate(predictions.classes):
