@@ -147,8 +147,10 @@ def test_tables_are_the_cells(own):
     held = {(cell["test domain"], cell["per_class"]): cell for cell in cells}
     for row in by_domain.rows:
         assert row[1:] == tuple(held[row[0], n]["accuracy"] for n in (3, 5))
-    # Three cells share an arm and a number: no single value.
-    assert [row[1:] for row in counts.rows] == [(None, None), (None, None)]
+    # Three cells share an arm and a number: each has a row of its own.
+    assert counts.columns[0].title == "arm, test domain"
+    assert [row[0] for row in counts.rows] == [f"by domain, {row[0]}" for row in by_domain.rows]
+    assert [row[1:] for row in counts.rows] == [(held[d, 3]["n"], held[d, 5]["n"]) for d, *_ in by_domain.rows]
     assert counts.columns[1].kind == "count"
     best = max(cell["accuracy"] for cell in cells)
     assert (
@@ -354,3 +356,45 @@ def test_background_is_a_selection(tmp_path):
     path.write_text(path.read_text(encoding="utf-8").replace("unless", "without"), encoding="utf-8")
     with pytest.raises(MorelliError, match="without"):
         read_study(path)
+
+
+def test_an_axis_that_nobody_named_puts_no_two_cells_at_one_place(small, tmp_path):
+    """Lines that jump between views look like a trend."""
+    text = f"""
+    [study]
+    catalog = "images.parquet"
+    folds = 2
+    [[trials]]
+    [trials.axes]
+    "train.per_class" = [3, 5]
+    attributor = ["{CENTROID}", "{LOGISTIC}"]
+    test_view = ["none", "jpeg:50"]
+    [[table]]
+    rows = "attributor"
+    columns = "test_view"
+    [[figure]]
+    kind = "lines"
+    x = "per_class"
+    series = "attributor"
+    [[figure]]
+    kind = "bars"
+    rows = "test_view"
+    """
+    described = read_study(written(tmp_path, text))
+    result = run_study(described.study, described.frame(small.catalog), cache=small.cache, jobs=1)
+    held = {
+        tuple(c[a] for a in ("attributor", "test_view", "per_class")): c["accuracy"] for c in result.cells.to_pylist()
+    }
+    table, (lines, bars) = result.findings.tables[1], result.findings.charts
+    assert len(held) == 8
+    assert {row[0]: row[1:] for row in table.rows} == {
+        f"{attributor}, {n}": tuple(held[attributor, view, n] for view in ("none", "jpeg:50"))
+        for attributor in (CENTROID, LOGISTIC)
+        for n in (3, 5)
+    }
+    assert {series.name: tuple(point.y for point in series.points) for series in lines.series} == {
+        f"{attributor}, {view}": (held[attributor, view, 3], held[attributor, view, 5])
+        for attributor in (CENTROID, LOGISTIC)
+        for view in ("none", "jpeg:50")
+    }
+    assert len({(bar.label, bar.group) for bar in bars.bars}) == 8

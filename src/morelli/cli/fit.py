@@ -155,6 +155,12 @@ def fit(
     references.column(label)  # refuses a column that there is not, before the images are measured
     if fingerprint is not None:
         encoder = f"{encoder or default_encoder()}+{_network(fingerprint, references, label, minutes, seed)}"
+    elif encoder is None and (joined := default_encoder()) != "forensic":
+        typer.echo(
+            f"Note: Reads {joined}, because its weights are on this machine; whoever uses the bundle needs them too. "
+            "--encoder forensic leaves them out.",
+            err=True,
+        )
     with progress("Measuring references") as report:
         bundle = fit_bundle(
             references,

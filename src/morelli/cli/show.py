@@ -58,7 +58,7 @@ def bundle_table(description: dict[str, Any]) -> RenderableType:
         figures = f"{one['view']}: {100 * one['accuracy']:.1f}%, log loss {one['log_loss']:.2f}"
         head.add_row("" if number else "views", safe_text(figures))
     weights = ", ".join(f"{name} {weight:.3f}" for name, weight in description["weights"].items())
-    head.add_row("families", safe_text(weights))
+    head.add_row("fusion weights", safe_text(weights))
     table = Table("candidate", "lineage", "images", title_justify="left", box=None, padding=(0, 2), header_style="bold")
     table.columns[2].justify = "right"
     for row in classes:

@@ -52,7 +52,7 @@ def metrics_table(metrics: Metrics, title: str = "") -> Table:
     for row in m.decisions:
         if row.n:
             judged = row.n_known + row.n_unknown
-            note = f"{per_hundred(row.accuracy)} right of {number(judged)} labelled" if judged else ""
+            note = f"{per_hundred(row.accuracy)} of 100 right, {number(judged)} labelled" if judged else ""
             table.add_row(row.decision, per_hundred(row.share), note)
     table.add_row("right on the surer half", per_hundred(None if m.risk_at_half is None else 1.0 - m.risk_at_half), "")
     table.add_row("calibration error", per_hundred(m.ece), f"Brier {decimal(m.brier)}, log loss {decimal(m.log_loss)}")

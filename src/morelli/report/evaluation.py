@@ -82,5 +82,12 @@ def write_evaluation(
     predictions.write(folder / "predictions.parquet")
     document = json.dumps({**metrics.to_dict(), "notes": notes}, ensure_ascii=False, indent=2)
     write_text(folder / "metrics.json", document + "\n")
-    write_report(predictions, metrics, folder / "report.html", title=title, subtitle=" ".join(notes), maps=maps)
+    write_report(
+        predictions,
+        metrics,
+        folder / "report.html",
+        title=title,
+        subtitle=" ".join(f"Note: {note}" for note in notes),
+        maps=maps,
+    )
     return metrics, notes

@@ -30,7 +30,7 @@ from morelli.studies.run import frame_of
 from morelli.studies.study import Frame, Study, make_study
 from morelli.studies.words import MEASURED, interval, percent, row_of
 from morelli.trials.cells import MEASURES, Cell, Results
-from morelli.trials.selection import Selection
+from morelli.trials.selection import Selection, Value
 from morelli.trials.trial import Trial
 
 __all__ = ["Described", "OwnStudy", "read_study"]
@@ -234,24 +234,46 @@ def _name(cell: Cell) -> str:
     return ", ".join(f"{name} {value}" for name, value in cell.at.items()) or "the only one"
 
 
-def _at(results: Results, value: str, at: Mapping[str, Any]) -> float | int | None:
-    found = results.where(**at)
-    return found[0].measures[value] if len(found) == 1 else None
+def _spread(results: Results, first: str | None, place: str) -> tuple[list[str], list[tuple[Value, ...]]]:
+    """Return an axis with all others that vary among the cells at a place, and their combinations in the cells' order.
+
+    An axis that nobody named would otherwise put several cells at one place.
+    """
+    cells = [cell for cell in results if cell.at.get(place) is not None]
+    axes = [first] if first is not None else []
+    axes += [a for a in results.axes if a not in (first, place) and len({cell.at.get(a) for cell in cells}) > 1]
+    return axes, list(dict.fromkeys(tuple(cell.at.get(axis) for axis in axes) for cell in cells))
+
+
+def _matrix(
+    spec: Mapping[str, Any], results: Results
+) -> tuple[str, list[str], list[Value], list[list[float | int | None]]]:
+    """Return the name of the rows, the names of all rows and columns, and the value at each place."""
+    columns = results.values(spec["columns"])
+    axes, rows = _spread(results, spec["rows"], spec["columns"])
+    value = spec.get("value", "accuracy")
+
+    def at(row: tuple[Value, ...], column: Value) -> float | int | None:
+        found = results.where(**dict(zip(axes, row, strict=True)), **{spec["columns"]: column})
+        return found[0].measures[value] if found else None
+
+    return ", ".join(axes), [_label(row) for row in rows], columns, [[at(row, c) for c in columns] for row in rows]
+
+
+def _label(values: tuple[Value, ...]) -> str:
+    return ", ".join(map(str, values))
 
 
 def _pivot(spec: Mapping[str, Any], results: Results) -> Table:
     value = spec.get("value", "accuracy")
-    rows, columns = results.values(spec["rows"]), results.values(spec["columns"])
+    name, rows, columns, matrix = _matrix(spec, results)
     kind = "share" if value in SHARES else next((c.kind for c in MEASURED if c.name == value), "number")
     return Table(
         str(spec.get("name", f"{value}-by-{spec['rows']}")),
-        str(spec.get("title", f"{MEASURES[value]}, by {spec['rows']} and {spec['columns']}")),
-        (Column("row", spec["rows"]), *(Column(f"column_{i}", str(name), kind) for i, name in enumerate(columns))),
-        tuple(
-            (row, *(_at(results, value, {spec["rows"]: row, spec["columns"]: column}) for column in columns))
-            for row in rows
-        ),
-        "A dash is a combination that several cells share, or none.",
+        str(spec.get("title", f"{MEASURES[value]}, by {name} and {spec['columns']}")),
+        (Column("row", name), *(Column(f"column_{i}", str(column), kind) for i, column in enumerate(columns))),
+        tuple((row, *values) for row, values in zip(rows, matrix, strict=True)),
+        "A dash is a combination that there is not, or that could not be measured.",
     )
 
 
@@ -267,34 +289,29 @@ def _figure(number: int, spec: Mapping[str, Any], results: Results) -> Chart:
         return cell.interval if value == "accuracy" else (None, None)
 
     if spec["kind"] == "heat-map":
-        rows, columns = results.values(spec["rows"]), results.values(spec["columns"])
-        matrix = tuple(
-            tuple(_at(results, value, {spec["rows"]: row, spec["columns"]: column}) for column in columns)
-            for row in rows
-        )
+        rows_name, rows, columns, matrix = _matrix(spec, results)
         return HeatMap(
-            name, title, spec["rows"], spec["columns"], tuple(map(str, rows)), tuple(map(str, columns)), matrix
+            name, title, rows_name, spec["columns"], tuple(rows), tuple(map(str, columns)), tuple(map(tuple, matrix))
         )
     if spec["kind"] == "bars":
-        group = spec.get("series")
+        axes, _ = _spread(results, spec.get("series"), spec["rows"])
         bars = tuple(
             Bar(
                 str(cell.at.get(spec["rows"])),
                 float(cell.measures[value] or 0.0),
                 *ends(cell),
-                group="" if group is None else str(cell.at.get(group)),
+                group=_label(tuple(cell.at.get(axis) for axis in axes)),
             )
             for cell in done
         )
         return BarChart(name, title, MEASURES[value], bars, levels)
-    by = spec.get("series")
+    axes, combinations = _spread(results, spec.get("series"), spec["x"])
     series = []
-    for own in results.values(by) if by else [None]:
-        cells = [cell for cell in done if by is None or cell.at.get(by) == own]
+    for own in combinations:
         points = [
             Point(float(x), float(cell.measures[value] or 0.0), *ends(cell))
-            for cell in cells
-            if isinstance(x := cell.at.get(spec["x"]), int | float)
+            for cell in done
+            if tuple(cell.at.get(axis) for axis in axes) == own and isinstance(x := cell.at.get(spec["x"]), int | float)
         ]
-        series.append(Series(str(own) if by else value, tuple(sorted(points, key=lambda point: point.x))))
+        series.append(Series(_label(own) or value, tuple(sorted(points, key=lambda point: point.x))))
     return LineChart(name, title, spec["x"], MEASURES[value], tuple(series), levels)
