@@ -62,7 +62,7 @@ def test_weights_of_another_shape_are_refused(kind, copied):
 
 @pytest.mark.parametrize("kind", ["depth", "vae"])
 def test_damaged_and_pickled_weights_are_refused(kind, copied):
-    import torch
+    torch = pytest.importorskip("torch", reason="needs the deep extra")
 
     folder = copied(kind)
     weights_in(folder).write_bytes(b"no tensors at all")
