@@ -91,4 +91,5 @@ def test_wrong_options(images, tmp_path, options, message):
 
 
 def test_no_network(tmp_path):
-    assert "there is no such file" in call("show", tmp_path, code=1)
+    assert "this folder holds no network.safetensors; name one" in call("show", tmp_path, code=1)
+    assert "nowhere: there is no such file or folder." in call("show", f"{tmp_path / 'nowhere'}/", code=1)
