@@ -50,6 +50,14 @@ def test_train_show_evaluate_export(images, tmp_path):
     assert (tmp_path / "network.onnx").stat().st_size > 10_000
 
 
+def test_a_recipe_for_more_images_is_told_before_and_after(images, tmp_path):
+    small = ["--size", "1-1@8-16", "--side", 32, "--epochs", 1, "--set", "check=0", "--device", "cpu", "-w", 1]
+    result = CliRunner().invoke(app, list(map(str, ["pixels", "train", images, "-o", tmp_path, *small])))
+    assert result.exit_code == 0, result.output
+    for said in (result.stderr, result.stdout):
+        assert "Note: 54 images are fewer than the 4096 of a step" in said and "take the recipe few" in said
+
+
 def test_patches_are_native(images, tmp_path):
     call("train", images, "-o", tmp_path, *SMALL, "--patches", 4, "--set", "check=0", "--device", "cpu", "-w", 1)
     shown = json.loads(call("show", tmp_path, "--json"))
@@ -83,4 +91,5 @@ def test_wrong_options(images, tmp_path, options, message):
 
 
 def test_no_network(tmp_path):
-    assert "there is no such file" in call("show", tmp_path, code=1)
+    assert "this folder holds no network.safetensors; name one" in call("show", tmp_path, code=1)
+    assert "nowhere: there is no such file or folder." in call("show", f"{tmp_path / 'nowhere'}/", code=1)

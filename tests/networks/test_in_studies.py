@@ -18,6 +18,7 @@ from morelli.studies import Frame, make_study, run_study
 from morelli.studies.structure import default_probes
 from morelli.trials.plan import Bench
 from morelli.trials.trial import Fold, Trial
+from morelli.views import list_views
 
 from . import tiny
 
@@ -85,13 +86,19 @@ def test_networks_are_listed(weights):
     assert shown.count("not here") == len(list_networks()) and str(weights) in shown
     state = json.loads(cli("networks", "list", "--json").stdout)
     assert [one["name"] for one in state["networks"]] == [spec.name for spec in list_networks()]
+    assert "contours, segmentation: masks of all things" in shown and "upernet-convnext-small-ade  (default)" in shown
+    users = {view for one in state["networks"] for view in one["used_by"]}
+    assert users == {view.name for view in list_views() if view.recipe is not None} | {"morelli presence"}
     assert state["names"] == {} and all(one["folder"] is None for one in state["networks"])
 
 
 def test_networks_are_fetched_and_named(weights, saved, tmp_path):
     result = cli("networks", "fetch", "depth-anything-v2-small", "--from", saved("depth"))
     assert result.exit_code == 0 and "licence: Apache-2.0" in result.stdout
-    assert cli("networks", "list").stdout.count("not here") == len(list_networks()) - 1
+    shown = cli("networks", "list").stdout
+    assert shown.count("not here") == len(list_networks()) - 1
+    size = sum(path.stat().st_size for path in (weights / "networks" / "depth-anything-v2-small").iterdir())
+    assert f"depth-anything-v2-small  (default)  here, {size / 1e6:.1f} MB" in shown
     folder = tiny.mask_onnx(tmp_path / "a mask, mine")
     assert "mine stands for" in cli("networks", "name", "mine", folder).stdout
     assert f"mine stands for {folder}" in cli("networks", "list").stdout

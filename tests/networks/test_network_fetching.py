@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 
 import pytest
@@ -42,6 +43,9 @@ def test_what_is_lacking_is_named_and_nothing_is_left_behind(weights, tmp_path, 
     folder = tmp_path / "half"
     folder.mkdir()
     shutil.copy(saved("depth") / "config.json", folder)
+    with pytest.raises(MorelliError, match=r"half, .* lacks preprocessor_config\.json, model\.safetensors\.$"):
+        fetch_network("depth-anything-v2-small", folder)
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     with pytest.raises(MorelliError, match=r"lacks preprocessor_config\.json, model\.safetensors\. Only safe"):
         fetch_network("depth-anything-v2-small", folder)
     assert list((weights / "networks" / "depth-anything-v2-small").iterdir()) == []
@@ -79,13 +83,27 @@ def test_from_the_hub_with_the_pinned_revision(weights, source, monkeypatch):
 
 def test_a_hub_out_of_reach_says_how_to_do_it_by_hand(weights, monkeypatch):
     def refuse(*_, **__):
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 1s")
         raise OSError("no route to host")
 
+    heard = []
+    monkeypatch.setattr(logging.Logger, "callHandlers", lambda self, record: heard.append(record))
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
     with pytest.raises(MorelliError) as caught:
         fetch_network("depth-anything-v2-small")
     text = str(caught.value)
-    assert "no route to host" in text
+    assert heard == []
+    assert "hub: no route to host. On a machine" in text
     assert "hf download depth-anything/Depth-Anything-V2-Small-hf config.json" in text
     assert "--revision 5426e4f0" in text
     assert text.endswith("morelli networks fetch depth-anything-v2-small --from FOLDER")
+
+
+def test_a_hub_that_holds_no_safetensors_is_told_of_pickles(weights, saved, monkeypatch):
+    def download(repository, *, revision, allow_patterns, local_dir):
+        for name in ("config.json", "preprocessor_config.json"):
+            shutil.copy(saved("depth") / name, local_dir)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    with pytest.raises(MorelliError, match=r"-hf, the source of .* lacks model\.safetensors\. Only safetensors are"):
+        fetch_network("depth-anything-v2-small")

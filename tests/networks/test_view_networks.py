@@ -9,8 +9,9 @@ import pytest
 
 from morelli.errors import NetworkError
 from morelli.images import read_image
-from morelli.networks import add_name, masks
+from morelli.networks import TASKS, add_name, list_networks, masks, opening
 from morelli.sample import sample_path
+from morelli.studies.presence_by_text import DEFAULT_MODEL
 from morelli.views import ViewStore, list_views, parse_view
 from morelli.views._painting import PALETTE, grey_of, outlines_of, paint_areas, paint_classes
 from morelli.views.shipping import install_views, views_used
@@ -88,6 +89,22 @@ def test_a_missing_network_is_told_where_the_view_is_used(weights):
                 _ = view.key
             with pytest.raises(NetworkError, match="morelli networks fetch"):
                 view(picture(), 1)
+
+
+def test_the_first_network_for_a_view_is_its_default(weights):
+    firsts = {list_networks(task)[0].name for task in TASKS}
+    views = [info for info in list_views() if info.recipe is not None]
+    named = {name for info in views for name in str(info.parameters[0].default).split("+")}
+    assert firsts - named == {DEFAULT_MODEL} and named <= firsts
+
+
+@pytest.mark.parametrize(("view", "library"), [("depth", "torch"), ("vae", "diffusers"), ("salient", None)])
+def test_a_library_that_is_missing_too_is_told_with_the_network(weights, monkeypatch, view, library):
+    monkeypatch.setattr(opening, "find_spec", lambda name: None if name == library else object())
+    with pytest.raises(NetworkError, match="morelli networks fetch") as caught:
+        parse_view(view)(picture(), 1)
+    assert (f'It needs {library} too, of the "deep" extra' in str(caught.value)) == (library is not None)
+    assert ("deep" in str(caught.value)) == (library is not None)
 
 
 def test_keys_are_of_the_weights_and_names_are_not(saved, tmp_path, weights):

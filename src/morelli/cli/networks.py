@@ -22,9 +22,10 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Network, as m
 
 
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """List the networks that are known by name, what they are for, and whether they are here.
+    """List the networks that are known by name, which views need them, and whether they are here.
 
-    Networks that were given a name of yours come last. Views and studies take the path of a folder too, and the id of a
+    Of several for one purpose the first is the default. Of those that are here, the size on the disk is told. Networks
+    that were given a name of yours come last. Views and studies take the path of a folder too, and the id of a
     repository that is in the Hugging Face hub's cache.
 
     Examples:
@@ -34,17 +35,20 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
     """
     from morelli.networks import TASKS, list_networks, names_given, place_of, weights_folder
 
-    specs = list_networks()
+    specs, users = list_networks(), _users()
     if as_json:
         rows = [
             {
                 "name": spec.name,
                 "task": spec.task,
+                "used_by": users[spec.task],
+                "default": spec == list_networks(spec.task)[0],
                 "summary": spec.summary,
                 "licence": spec.licence,
                 "repository": spec.repository,
                 "revision": spec.revision,
                 "folder": None if (place := place_of(spec)) is None else str(place),
+                "bytes": None if place is None else _bytes_of(place),
             }
             for spec in specs
         ]
@@ -52,14 +56,36 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         typer.echo(json.dumps({"networks": rows, "names": given}, ensure_ascii=False, indent=2))
         return
     for task, what in TASKS.items():
-        typer.echo(f"{task}: {what}")
-        for spec in (spec for spec in specs if spec.task == task):
-            here = "not here" if place_of(spec) is None else "here"
-            typer.echo(f"  {spec.name}  {here}  {spec.licence}  {spec.repository}")
+        typer.echo(f"{', '.join(users[task])}: {what}")
+        for number, spec in enumerate(list_networks(task)):
+            place = place_of(spec)
+            here = "not here" if place is None else f"here, {_bytes_of(place) / 1e6:.1f} MB"
+            default = "" if number else "  (default)"
+            typer.echo(f"  {spec.name}{default}  {here}  {spec.licence}  {spec.repository}")
             typer.echo(f"      {spec.summary}")
     for name, folder in names_given().items():
         typer.echo(f"{name} stands for {folder}")
     typer.echo(f"Networks are kept in {weights_folder() / 'networks'}")
+
+
+def _users() -> dict[str, list[str]]:
+    """Return what needs networks for each task: views, by the networks that they name by default, and a command."""
+    from morelli.networks import TASKS, list_networks
+    from morelli.views import list_views
+
+    users: dict[str, list[str]] = {task: [] for task in TASKS}
+    for view in list_views():
+        texts = [str(parameter.default) for parameter in view.parameters] if view.recipe is not None else []
+        named = {name for text in texts for name in text.split("+")}
+        for task in TASKS:
+            if any(spec.name in named for spec in list_networks(task)):
+                users[task].append(view.name)
+    users["similarity"].append("morelli presence")
+    return users
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def fetch(
@@ -80,9 +106,14 @@ def fetch(
     """
     from morelli.networks import get_network
     from morelli.networks.fetching import fetch_network
+    from morelli.networks.places import network_folder
+    from morelli.networks.weights import LOCK
 
+    spec = get_network(name)
+    if source is None and not (network_folder(spec) / LOCK).is_file():
+        typer.echo(f"Asking the Hugging Face hub for {spec.repository} ...", err=True)
     folder = fetch_network(name, source)
-    typer.echo(f"{name} is in {folder} (licence: {get_network(name).licence})")
+    typer.echo(f"{name} is in {folder} (licence: {spec.licence})")
 
 
 def name(

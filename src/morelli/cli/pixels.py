@@ -138,10 +138,10 @@ def train(
 ) -> None:
     """Train a ConvNeXt on labelled images, from scratch.
 
-    The recipe is the published one of the paper's line of work, unless --recipe or --set say otherwise; what a network
-    was trained with is told by "morelli pixels show". Images are decoded once, into one file in the folder. The state
-    is kept every minute: the same command goes on where it stopped. A training whose loss has not left ln(number of
-    models) after three tenths of its steps ends with advice.
+    The recipe is the published one of the paper's line of work, which is for a hundred thousand images, unless --recipe
+    or --set say otherwise; what a network was trained with is told by "morelli pixels show". Images are decoded once,
+    into one file in the folder. The state is kept every minute: the same command goes on where it stopped. A training
+    whose loss has not left ln(number of models) after three tenths of its steps ends with advice.
 
     With --patches nothing is resized: the network sees patches of --side native pixels, and an image is judged by the
     mean over its patches. Recipes leave random resized crops and RandAugment out then.
@@ -150,7 +150,8 @@ def train(
 
     Examples:
 
-        morelli pixels train references.parquet -o network/
+        morelli pixels train references.parquet -o network/ --recipe few
+        morelli pixels train references.parquet -o network/ --recipe processor
         morelli pixels train references.parquet -o network/ --split train --size atto --side 96
         morelli pixels train references.parquet -o network/ --recipe processor --patches 16 --side 64
         morelli pixels train references.parquet -o network/ --recipe few --epochs 100 --set mixup=0
@@ -174,6 +175,8 @@ def train(
             f"learning rate up to {schedule.highest:.3g}, on {plan.device}.",
             err=True,
         )
+        for note in plan.notes:
+            typer.echo(f"Note: {note}", err=True)
 
     with progress("Decoding, then training") as report:
 

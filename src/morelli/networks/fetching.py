@@ -17,6 +17,8 @@ from morelli.networks.weights import LOCK, read_lock, sha256_of, write_lock_file
 
 __all__ = ["fetch_network"]
 
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
 
 def fetch_network(name: str, source: str | os.PathLike[str] | None = None) -> Path:
     """Put a network into the folder of weights.
@@ -51,7 +53,7 @@ def fetch_network(name: str, source: str | os.PathLike[str] | None = None) -> Pa
         return folder
     with staging(folder) as staged:
         commit = _from_hub(spec, folder, staged) if source is None else _from_folder(spec, Path(source), staged)
-        files = _files_of(spec, staged)
+        files = _files_of(spec, staged, None if source is None else Path(source))
         for extra, value in spec.extra.items():
             write_text(staged / extra, json.dumps(value, indent=1) + "\n")
         sums = {file: sha256_of(staged / file) for file in (*files, *spec.extra)}
@@ -86,19 +88,23 @@ def _from_folder(spec: NetworkSpec, source: Path, staged: Path) -> str | None:
     return lock.get("commit") if lock.get("name") == spec.name else None
 
 
-def _files_of(spec: NetworkSpec, staged: Path) -> list[str]:
-    """Return what has come of the files that belong to a network."""
+def _files_of(spec: NetworkSpec, staged: Path, source: Path | None) -> list[str]:
+    """Return what has come of the files that belong to a network, from a folder or, with None, from the hub."""
     there = sorted(path.relative_to(staged).as_posix() for path in staged.rglob("*") if path.is_file())
     missing = [pattern for pattern in spec.files if not any(fnmatch(file, pattern) for file in there)]
     if missing:
         hint = ""
-        if any(pattern.endswith(".safetensors") for pattern in missing):
+        if source is None:  # where only what was asked for is seen
+            pickled = all(pattern.endswith(".safetensors") for pattern in missing)
+        else:
+            pickled = any(path.suffix in _PICKLES for path in source.rglob("*"))
+        if pickled:
             hint = (
                 " Only safetensors are loaded. A repository that holds its weights as a pickle has to be converted, by "
                 "somebody who trusts it: from_pretrained and save_pretrained of transformers do it; then fetch with "
                 "--from FOLDER."
             )
-        raise MorelliError(f"The source of {spec.name} lacks {', '.join(missing)}.{hint}")
+        raise MorelliError(f"{source or spec.repository}, the source of {spec.name}, lacks {', '.join(missing)}.{hint}")
     patterns = (*spec.files, *spec.optional)
     return [file for file in there if any(fnmatch(file, pattern) for pattern in patterns)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -82,15 +83,29 @@ def download_snapshot(
         raise MissingExtraError(f"{feature} from the Hugging Face hub", "deep") from error
     commit = revision
     try:
-        if commit is None:
-            commit = huggingface_hub.HfApi().model_info(repository).sha
-        huggingface_hub.snapshot_download(repository, revision=commit, allow_patterns=list(files), local_dir=target)
+        with _without_warnings():
+            if commit is None:
+                commit = huggingface_hub.HfApi().model_info(repository).sha
+            huggingface_hub.snapshot_download(repository, revision=commit, allow_patterns=list(files), local_dir=target)
     except Exception as error:  # of several libraries for HTTP, which have changed with its versions
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(" .")
         asked = " It has to be asked for there, with an account (hf auth login)." if gated else ""
         pinned = f" --revision {commit}" if commit else ""
         raise MorelliError(
-            f"{repository} cannot be had from the Hugging Face hub: {reason}{asked} On a machine that reaches it: "
+            f"{repository} cannot be had from the Hugging Face hub: {reason}.{asked} On a machine that reaches it: "
             f"hf download {repository} {' '.join(files)}{pinned} --local-dir FOLDER ; then here: {then}"
         ) from error
     return str(commit)
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep what the library says of each attempt from the terminal; the last one ends in an error, which we tell."""
+    from huggingface_hub.utils.logging import get_verbosity, set_verbosity
+
+    before = get_verbosity()
+    set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        set_verbosity(before)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from morelli.errors import NetworkError
 from morelli.networks.loading import device_of, runtime
-from morelli.networks.places import find_network
+from morelli.networks.places import Place, find_network
 
 __all__ = ["open_network", "recipe_of"]
 
@@ -42,7 +44,7 @@ def open_network(text: str, task: str, kind: Callable[..., Network]) -> Network:
     MissingExtraError
         A library is not installed.
     """
-    place = find_network(text, task)
+    place = _find(text, task)
     device = () if task == "salient" else device_of()
     key = (task, text, str(place.folder), place.fingerprint, *device)
     if key in _open:
@@ -65,5 +67,21 @@ def recipe_of(text: str, task: str) -> str:
     MissingExtraError
         A library is not installed.
     """
-    packages = _PACKAGES.get(task, ("torch", "transformers"))
-    return f"{find_network(text, task).fingerprint}, {runtime(*packages, device=task != 'salient')}"
+    return f"{_find(text, task).fingerprint}, {runtime(*_packages(task), device=task != 'salient')}"
+
+
+def _packages(task: str) -> tuple[str, ...]:
+    return _PACKAGES.get(task, ("torch", "transformers"))
+
+
+def _find(text: str, task: str) -> Place:
+    """Find a network as `find_network` does; whoever has to fetch it is told of missing libraries at once."""
+    try:
+        return find_network(text, task)
+    except NetworkError as error:
+        missing = [name for name in _packages(task) if find_spec(name) is None]
+        if not missing:
+            raise
+        raise NetworkError(
+            f'{error} It needs {" and ".join(missing)} too, of the "deep" extra: pip install "morelli[deep]"'
+        ) from error

@@ -107,18 +107,18 @@ _SPECS = (
         extra={"mask.json": {"file": "ormbg.onnx", "size": [1024, 1024], "mean": [0] * 3, "std": [255] * 3}},
     ),
     NetworkSpec(
-        name="segformer-b0-ade",
-        task="semantic",
-        summary="SegFormer B0 of ADE20K, 150 classes.",
-        licence="NVIDIA Source Code License (no commercial use)",
-        repository="nvidia/segformer-b0-finetuned-ade-512-512",
-    ),
-    NetworkSpec(
         name="upernet-convnext-small-ade",
         task="semantic",
         summary="UPerNet with ConvNeXt small of ADE20K, 150 classes.",
         licence="MIT",
         repository="openmmlab/upernet-convnext-small",
+    ),
+    NetworkSpec(
+        name="segformer-b0-ade",
+        task="semantic",
+        summary="SegFormer B0 of ADE20K, 150 classes.",
+        licence="NVIDIA Source Code License (no commercial use)",
+        repository="nvidia/segformer-b0-finetuned-ade-512-512",
     ),
     NetworkSpec(
         name="sd-vae-ft-mse",
@@ -181,7 +181,7 @@ _SPECS = (
 
 
 def list_networks(task: str | None = None) -> list[NetworkSpec]:
-    """Return all specs, or those for one task."""
+    """Return all specs, or those for one task, of which the first is what views and commands take by default."""
     return [spec for spec in _SPECS if task in (None, spec.task)]
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from morelli.attributors.pixels import FEW, PUBLISHED
-from morelli.attributors.pixels.schedule import Schedule
+from morelli.attributors.pixels import FEW, PROCESSOR, PUBLISHED
+from morelli.attributors.pixels.schedule import Schedule, schedule_notes
 
 
 def test_the_published_schedule_against_its_closed_form():
@@ -38,3 +38,22 @@ def test_without_warm_up_and_with_nothing_else():
 def test_a_rate_of_zero_stays_zero():
     schedule = Schedule.of(FEW.with_settings({"learning_rate": 0}), 64)
     assert {schedule.rate(step) for step in range(schedule.steps)} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "n_images", "words"),
+    [
+        (PUBLISHED, 50, ("50 images are fewer than the 4096 of a step", "scaled down to 1.22e-05", "the recipe few")),
+        (PUBLISHED.with_settings({"batch": 64}), 640, ("In steps of 64", "1.56e-05", "few, or processor")),
+        (FEW, 63, ("63 images are fewer than the 64 of a step", "--batch", "--epochs")),
+        (PROCESSOR.with_settings({"batch": 1}), 90, ("In steps of 1", "6.25e-05", "--batch")),
+    ],
+)  # fmt: skip
+def test_a_recipe_for_more_images_is_told(recipe, n_images, words):
+    (note,) = schedule_notes(recipe, n_images)
+    assert all(word in note for word in words)
+
+
+def test_nothing_is_said_of_what_fits_or_was_asked_for():
+    assert schedule_notes(PUBLISHED, 4096) == schedule_notes(FEW, 64) == schedule_notes(PROCESSOR, 32) == ()
+    assert schedule_notes(FEW.with_settings({"learning_rate": 1e-5}), 640) == ()

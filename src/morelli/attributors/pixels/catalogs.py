@@ -24,7 +24,7 @@ from morelli.attributors.pixels.judging import judge_pictures, torch_judge
 from morelli.attributors.pixels.model import NETWORK_FILE, PixelModel
 from morelli.attributors.pixels.processes import Processes, joined
 from morelli.attributors.pixels.recipe import PUBLISHED, Recipe
-from morelli.attributors.pixels.schedule import Schedule
+from morelli.attributors.pixels.schedule import Schedule, schedule_notes
 from morelli.attributors.pixels.store import PixelStore
 from morelli.attributors.pixels.training import Keeping, TrainingState, train_pictures
 from morelli.catalog import Catalog, group_catalog
@@ -57,6 +57,8 @@ class Plan:
     device : str
     resumed : bool
         Whether a checkpoint is there.
+    notes : tuple of str
+        What should be known before, see `schedule_notes`.
     """
 
     images: int
@@ -67,6 +69,7 @@ class Plan:
     processes: int
     device: str
     resumed: bool
+    notes: tuple[str, ...]
 
 
 def train_network(
@@ -146,7 +149,7 @@ def train_network(
     with joined(torch, place) as processes:
         store = _store(labelled, layout, folder, processes, workers, decoding)
         part = _Part.of(labelled, store, label, held_out, seed)
-        signature = part.signature(recipe, encoder.recipe_hash, seed)
+        signature, notes = part.signature(recipe, encoder.recipe_hash, seed), schedule_notes(recipe, len(part.train))
         finished = _finished(folder / NETWORK_FILE, signature, device)
         if finished is not None:
             if finished.doubting.conformal.level == level:
@@ -154,7 +157,8 @@ def train_network(
             processes.wait()  # until all have read the file that the first one is about to replace
             if processes.first:
                 network = recipe.architecture.restore(len(part.names), finished.arrays).to(place).eval()
-                doubting, training = part.calibrated(_judged(network, place, finished.recipe, store, part), level, seed)
+                logits = _judged(network, place, finished.recipe, store, part)
+                doubting, training = part.calibrated(logits, level, seed, notes)
                 replace(finished, doubting=doubting, training=training).save(folder / NETWORK_FILE)
             processes.wait()
             return PixelModel.load(folder, device=device)
@@ -162,7 +166,7 @@ def train_network(
         if planned is not None and processes.first:
             sizes = (len(part.train), len(part.held), len(part.names))
             schedule = Schedule.of(recipe, len(part.train))
-            planned(Plan(*sizes, layout, schedule, processes.world, place, checkpoint.exists()))
+            planned(Plan(*sizes, layout, schedule, processes.world, place, checkpoint.exists(), notes))
         trained = train_pictures(
             store.pixels,
             part.codes,
@@ -180,7 +184,7 @@ def train_network(
         )
         if processes.first:
             logits = _judged(trained.network, trained.device, recipe, store, part)
-            doubting, training = part.calibrated(logits, level, seed)
+            doubting, training = part.calibrated(logits, level, seed, notes)
             usable = labelled.filter(store.ok)
             model = PixelModel(
                 recipe=recipe,
@@ -251,8 +255,10 @@ class _Part:
         text = json.dumps([self.identity, recipe.signature(), layout_hash, seed], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def calibrated(self, logits: NDArray[np.float64], level: float, seed: int) -> tuple[Doubting, Training]:
-        """Learn from the held-out images how sure answers may be."""
+    def calibrated(
+        self, logits: NDArray[np.float64], level: float, seed: int, more: tuple[str, ...]
+    ) -> tuple[Doubting, Training]:
+        """Learn from the held-out images how sure answers may be; `more` is what else is to be noted."""
         codes, groups = self.codes[self.held], self.groups[self.held]
         # Groups may be few, and a model's images all of one: then images are folds of their own, and a note says so.
         fold, notes = deal_references(
@@ -270,6 +276,7 @@ class _Part:
             leak_free=not self.notes,
             notes=(
                 *self.notes,
+                *more,
                 f"Calibrated on {len(codes)} held-out images of {len(np.unique(groups))} prompts or clusters.",
                 *(f"Of these: {note}" for note in notes),
             ),

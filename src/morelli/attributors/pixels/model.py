@@ -221,7 +221,15 @@ class PixelModel:
         BundleError
             There is no network, or it is damaged, of another version, or sees other pixels on this installation.
         """
-        path = Path(path) / NETWORK_FILE if Path(path).is_dir() else Path(path)
+        path = Path(path)
+        if not path.exists():
+            raise BundleError(f"{path}: there is no such file or folder.")
+        if path.is_dir():
+            if not (path / NETWORK_FILE).exists():
+                raise BundleError(
+                    f"{path}: this folder holds no {NETWORK_FILE}; name one in which morelli pixels train has finished."
+                )
+            path /= NETWORK_FILE
         arrays, document = read_sealed(path, key=NETWORK_KEY, what="network", max_bytes=MAX_BYTES)
         claimed = document.pop("id", None)
         if document.get("schema_version") != SCHEMA_VERSION:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from morelli.attributors.pixels.recipe import Recipe
+from morelli.attributors.pixels.recipe import FEW, Recipe
 
-__all__ = ["Schedule"]
+__all__ = ["Schedule", "schedule_notes"]
+
+_LOW_RATE = 1e-4
+"""Below this a network from random weights has hardly moved after some dozens of steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +71,33 @@ class Schedule:
             return self.highest * (step + 1) / self.warm
         done = (step - self.warm) / max(1, self.steps - self.warm)
         return self.last + (self.highest - self.last) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def schedule_notes(recipe: Recipe, n_images: int) -> tuple[str, ...]:
+    """Return what is to be said of a recipe that is meant for more images: one sentence with advice, or none.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    n_images : int
+        To learn from.
+
+    Examples
+    --------
+    >>> schedule_notes(FEW, 640)
+    ()
+    >>> schedule_notes(FEW, 50)[0].partition(": ")[0]
+    '50 images are fewer than the 64 of a step'
+    """
+    schedule = Schedule.of(recipe, n_images)
+    rate = f"the learning rate is scaled down to {schedule.highest:.3g}"
+    if n_images < recipe.batch:
+        what = f"{n_images} images are fewer than the {recipe.batch} of a step: an epoch is one step"
+        what += f", and {rate}" if schedule.highest < recipe.learning_rate else ""
+    elif schedule.highest < _LOW_RATE <= recipe.learning_rate:  # a low rate that was asked for is nobody's mistake
+        what = f"In steps of {schedule.images}, {rate}"
+    else:
+        return ()
+    if recipe.rate_batch > FEW.rate_batch:
+        return (f"{what}. So little is learned; take the recipe few, or processor without a GPU (--recipe).",)
+    return (f"{what}. Smaller steps (--batch) or more epochs (--epochs) may learn more.",)
