@@ -328,6 +328,36 @@ def test_what_is_refused(catalog, settings, words):
         make_study("mllm", settings).trials(framed(catalog))
 
 
+@pytest.fixture
+def with_own(tmp_path):
+    """A file with an evaluator whose folder is not there."""
+    path = tmp_path / "with-own.toml"
+    path.write_text('[far]\nmodel = "f"\n[own]\nattributor = "mllm-local"\nmodel = "/nowhere/a-model"\n')
+    return path
+
+
+def test_an_evaluator_whose_model_is_not_here_is_named_and_can_be_left_out(with_own, catalog):
+    with pytest.raises(MorelliError, match=r'The evaluator "own" cannot be asked: .*take its table out.*evaluator='):
+        make_study("mllm", {"endpoints": str(with_own)}).trials(framed(catalog))
+    study = make_study("mllm", {"endpoints": str(with_own), "evaluator": "far"})
+    assert {trial.cell["evaluator"] for trial in study.trials(framed(catalog))} == {"far", CENTROID}
+    with pytest.raises(MorelliError, match=r'No evaluator "near" is in .*; there are: far, own'):
+        make_study("mllm", {"endpoints": str(with_own), "evaluator": "near"}).evaluators()
+    with pytest.raises(MorelliError, match="chooses from a file of endpoints"):
+        make_study("mllm", {"model": "m", "evaluator": "far"}).evaluators()
+
+
+def test_the_account_names_what_runs_here(with_own, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from morelli.cli._app import app
+
+    monkeypatch.setenv("MORELLI_CACHE", str(tmp_path / "cache"))
+    said = CliRunner().invoke(app, ["ask", "account", "-e", str(with_own)]).stdout
+    assert "far" in said
+    assert "own runs in the process of whoever asks it, has no account and costs nothing." in said
+
+
 def test_asking_attributors_do_not_stand_beside(catalog):
     with pytest.raises(MorelliError, match="mllm asks, and is no attributor to stand beside"):
         make_study("mllm", {"model": "m"}).trials(framed(catalog, attributors=["mllm"]))
