@@ -108,6 +108,7 @@ def make_result(**changes) -> StudyResult:
         confusion=pa.table({"attributor": ["fused"], "label": ["a"], "answer": ["b"], "n": [4]}),
         predictions=pa.table({"image": ["00", "01"], "answer": ["a", "b"], "proba": [[0.75, 0.25], [0.5, 0.5]]}),
         missing=(),
+        n_missing=0,
         provenance=provenance,
     )
     return replace(result, **changes)
@@ -153,5 +154,6 @@ def rename(result: StudyResult, label: str) -> StudyResult:
         cells=pa.table({storable: [storable], "n": [1]}),
         classes=pa.table({storable: [storable], "label": [storable]}),
         missing=(label,),
+        n_missing=1,
         provenance=replace(p, command=label, environment={label: label}, label=label, options={label: label}),
     )

@@ -140,9 +140,11 @@ def test_page():
 
 
 def test_page_says_what_is_wanting():
-    result = make_result(missing=("knn at 40 references: a model has only 30.",), findings_charts=(HEAT,), paper="")
+    result = make_result(
+        missing=("knn at 40 references: a model has only 30.",), n_missing=12, findings_charts=(HEAT,), paper=""
+    )
     said = page_text(replace(result, provenance=replace(result.provenance, prompt_known=False)))
-    assert "1 trial is missing" in said
+    assert "12 trials are missing" in said  # for one reason
     assert "knn at 40 references: a model has only 30." in said
     assert "Prompts are not known" in said
     assert "over whole near-duplicate clusters" in said
@@ -182,7 +184,9 @@ def test_large_study_keeps_its_page_small():
         }
     )
     table = replace(TABLE, rows=TABLE.rows * 1000)
-    result = make_result(cells=cells, classes=classes, findings_tables=(table,), missing=("one trial failed",) * 500)
+    result = make_result(
+        cells=cells, classes=classes, findings_tables=(table,), missing=("one trial failed",) * 500, n_missing=500
+    )
     text = render_study(result)
     assert len(text) < 600_000
     said = page_text(result)

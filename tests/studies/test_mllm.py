@@ -64,7 +64,8 @@ def endpoints(server, tmp_path):
         plain = {"model": "seer", "base_url": server.url, "answers": str(tmp_path / "answers.sqlite"), "image_side": 32}
         plain["key_variable"] = "OPENAI_API_KEY"
         prices = {"price_in": 1.0, "price_out": 10.0}
-        dear = {"model": "d", "price_in": 9.0, "concurrency": changes.get("concurrency", 4)}
+        dear = {"model": "d", "price_in": 9.0}
+        dear |= {name: changes[name] for name in ("concurrency", "attempts") if name in changes}
         path = tmp_path / "endpoints.json"
         path.write_text(json.dumps({"seer": plain | prices | changes, "dear": plain | dear}))
         return path
@@ -193,8 +194,56 @@ def test_who_does_not_answer_is_not_asked_by_every_trial(
     result = run_study(study, framed(catalog), folder=tmp_path / "trials", cache=cache, jobs=jobs)
     asked = [seen.body["model"] for seen in server.seen]
     assert (asked.count("seer"), asked.count("d")) == (requests, requests)  # one says nothing of the other
-    assert sum("Not asked, because an earlier part was stopped: " in line for line in result.missing) == 2
+    assert sum("failed: Not asked, because an earlier part was stopped." in line for line in result.missing) == 2
     assert {row["evaluator"] for row in rows(result.findings, "accuracy")} == {CENTROID}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"base_url": "http://127.0.0.1:9/v1"}, "http://127.0.0.1:9/v1 could not be reached: the connection failed"),
+        ({"give_up": 99}, "answered none of the 5 questions of this part, so that nothing was measured; the last time"),
+    ],
+)
+def test_where_every_question_failed_nothing_was_measured(endpoints, server, catalog, cache, tmp_path, changes, words):
+    """Fewer questions in a part than fail before asking ends, and another evaluator who answers."""
+    server.answer = lambda seen: seen.words[0]
+    path = endpoints(concurrency=1, attempts=1, **changes)
+    if "give_up" in changes:
+        server.script.extend(["status 500"] * 5)
+    own = json.loads(path.read_text())
+    own["dear"]["base_url"] = server.url
+    path.write_text(json.dumps(own))
+    result = run(path, catalog, cache, tmp_path, shots="1,3")
+    findings = result.findings
+    assert findings.sentences[0].startswith("Nothing was measured of seer, which answered no part: ")
+    assert words in findings.sentences[0]
+    assert sum("seer" in sentence for sentence in findings.sentences) == 1
+    for table in findings.tables:
+        assert "seer" not in {row["evaluator"] for row in rows(findings, table.name)}
+    assert all("seer" not in str(chart) for chart in findings.charts)
+    assert [cell["n"] for cell in result.cells.to_pylist() if cell["evaluator"] == "seer"] == [0, 0]
+    assert not findings.unanswered  # the other one was
+
+
+def test_a_command_that_reached_nobody_fails(catalog, cache, tmp_path):
+    from typer.testing import CliRunner
+
+    from morelli.cli._app import app
+
+    catalog.write(tmp_path / "images.parquet")
+    command = ["study", "mllm", tmp_path / "images.parquet", "-o", tmp_path / "out", "-a", CENTROID, "-j", "1"]
+    settings = {"model": "lost", "base_url": "http://127.0.0.1:9/v1", "shots": "0,1", "images": 2}
+    command += [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MORELLI_CACHE", str(tmp_path / "cache"))
+        result = CliRunner().invoke(app, [*map(str, command), "--cache", str(cache.path), "--folds", "2"])
+    assert result.exit_code == 1
+    assert result.stdout.count("could not be reached") == 1
+    assert "lost names" not in result.stdout
+    assert "differs" not in result.stdout
+    page = (tmp_path / "out" / "study.html").read_text(encoding="utf-8")
+    assert "<b>4 trials are missing.</b>" in page  # for two reasons
 
 
 def test_failures_are_asked_again_by_the_next_run(endpoints, server, catalog, cache, tmp_path):
@@ -277,6 +326,36 @@ def test_questions_are_asked_from_one_process(endpoints, server, catalog, cache,
 def test_what_is_refused(catalog, settings, words):
     with pytest.raises(MorelliError, match=words):
         make_study("mllm", settings).trials(framed(catalog))
+
+
+@pytest.fixture
+def with_own(tmp_path):
+    """A file with an evaluator whose folder is not there."""
+    path = tmp_path / "with-own.toml"
+    path.write_text('[far]\nmodel = "f"\n[own]\nattributor = "mllm-local"\nmodel = "/nowhere/a-model"\n')
+    return path
+
+
+def test_an_evaluator_whose_model_is_not_here_is_named_and_can_be_left_out(with_own, catalog):
+    with pytest.raises(MorelliError, match=r'The evaluator "own" cannot be asked: .*take its table out.*evaluator='):
+        make_study("mllm", {"endpoints": str(with_own)}).trials(framed(catalog))
+    study = make_study("mllm", {"endpoints": str(with_own), "evaluator": "far"})
+    assert {trial.cell["evaluator"] for trial in study.trials(framed(catalog))} == {"far", CENTROID}
+    with pytest.raises(MorelliError, match=r'No evaluator "near" is in .*; there are: far, own'):
+        make_study("mllm", {"endpoints": str(with_own), "evaluator": "near"}).evaluators()
+    with pytest.raises(MorelliError, match="chooses from a file of endpoints"):
+        make_study("mllm", {"model": "m", "evaluator": "far"}).evaluators()
+
+
+def test_the_account_names_what_runs_here(with_own, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from morelli.cli._app import app
+
+    monkeypatch.setenv("MORELLI_CACHE", str(tmp_path / "cache"))
+    said = CliRunner().invoke(app, ["ask", "account", "-e", str(with_own)]).stdout
+    assert "far" in said
+    assert "own runs in the process of whoever asks it, has no account and costs nothing." in said
 
 
 def test_asking_attributors_do_not_stand_beside(catalog):

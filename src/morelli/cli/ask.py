@@ -123,9 +123,11 @@ def account(endpoint: EndpointOption) -> None:
         "evaluator", "requests", "tokens read", "tokens written", "money", "uncertain", "at most", "budget",
         box=None, padding=(0, 2), header_style="bold",
     )  # fmt: skip
+    here = []
     for who in read_evaluators(endpoint):
         if not isinstance(who.who, Endpoint):
-            continue  # what runs here costs nothing
+            here.append(who.name)
+            continue
         state = open_account(who.who).statement()
         budget = "none" if who.who.budget is None else f"{who.who.budget:g}"
         money, most = f"{state.money:.4f}", f"{state.money_uncertain:.4f}"
@@ -134,7 +136,10 @@ def account(endpoint: EndpointOption) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, 120)  # whoever reads a file has no edge of the screen
-    console.print(table)
+    if table.row_count:
+        console.print(table)
+    for name in here:
+        typer.echo(f"{name} runs in the process of whoever asks it, has no account and costs nothing.")
 
 
 def _chosen(path: Path, name: str | None) -> Evaluator:

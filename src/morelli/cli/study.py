@@ -26,6 +26,7 @@ from morelli.cli._run import register
 if TYPE_CHECKING:
     from morelli.catalog import Catalog
     from morelli.studies import Frame, Study
+    from morelli.studies.study_result import StudyResult
 
 __all__ = ["app"]
 
@@ -212,7 +213,7 @@ def _run(
     no_cache: bool,
 ) -> None:
     from morelli._processes import processors
-    from morelli.report.study import study_headline, study_table, write_study
+    from morelli.report.study import write_study
     from morelli.studies import command_line, preview_study, run_study
 
     store = open_cache(cache, no_cache)
@@ -233,8 +234,16 @@ def _run(
     write_study(result, output)
     if as_json:
         typer.echo((output / "study.json").read_text(encoding="utf-8"), nl=False)
-        return
+    else:
+        _tell(result, output)
+    if result.findings.unanswered:
+        raise typer.Exit(1)
+
+
+def _tell(result: StudyResult, output: Path) -> None:
     from rich.console import Console
+
+    from morelli.report.study import study_headline, study_table
 
     console = Console()
     if not console.is_terminal:
@@ -248,7 +257,9 @@ def _run(
     for note in (*result.findings.notes, *result.missing[:10]):
         typer.echo(f"Note: {note}", err=True)
     if len(result.missing) > 10:
-        typer.echo(f"Note: {len(result.missing) - 10} more trials have no result; study.html names them.", err=True)
+        typer.echo(
+            f"Note: {len(result.missing) - 10} more reasons why trials have no result are in study.html.", err=True
+        )
     typer.echo(f"Written to {output}: study.html, study.json, tables, figures, and all that was measured")
 
 

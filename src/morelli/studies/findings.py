@@ -225,6 +225,8 @@ class Findings:
         What a reader must know before relying on it.
     values : mapping of str to Any
         Figures by name, JSON-ready, for programs and benchmarks.
+    unanswered : bool
+        Whether nothing was measured of what the study asks about, whatever stands beside it: commands end with 1.
     """
 
     sentences: tuple[str, ...] = ()
@@ -232,3 +234,4 @@ class Findings:
     charts: tuple[Chart, ...] = ()
     notes: tuple[str, ...] = ()
     values: Mapping[str, Any] | None = None
+    unanswered: bool = False

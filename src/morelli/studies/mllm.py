@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from morelli._text import split_words
 from morelli.attributors.fused import MIN_IMAGES
 from morelli.attributors.mllm.candidates import CODES
 from morelli.attributors.mllm.evaluators import Evaluator, one_evaluator, read_evaluators
-from morelli.attributors.mllm.settings import Endpoint
+from morelli.attributors.mllm.local import weights_of
+from morelli.attributors.mllm.settings import Endpoint, LocalModel
 from morelli.attributors.registry import parse_attributor
 from morelli.errors import MissingExtraError, MorelliError
 from morelli.studies.findings import Findings
@@ -47,6 +49,7 @@ class MultimodalModels(Study):
     example = "--set endpoints=endpoints.toml --set candidates=5"
 
     endpoints: str | None = Setting(None, "TOML or JSON file with a table of settings for each evaluator.")
+    evaluator: str | None = Setting(None, "Names of those in the file that are asked, by commas; none asks all.")
     model: str | None = Setting(None, "Instead of a file: the one model that is asked, as its endpoint calls it.")
     base_url: str = Setting("", "Its endpoint; none given is $OPENAI_BASE_URL, or OpenAI's own.")
     key_variable: str = Setting(
@@ -77,7 +80,16 @@ class MultimodalModels(Study):
                 "base_url=URL."
             )
         if self.endpoints is not None:
-            return read_evaluators(self.endpoints)
+            found = {who.name: who for who in read_evaluators(self.endpoints)}
+            chosen = list(found) if self.evaluator is None else split_words(self.evaluator)
+            unknown = [name for name in chosen if name not in found]
+            if unknown:
+                raise MorelliError(
+                    f'No evaluator "{unknown[0]}" is in {self.endpoints}; there are: {", ".join(found)}.'
+                )
+            return [found[name] for name in dict.fromkeys(chosen)]
+        if self.evaluator is not None:
+            raise MorelliError("The setting evaluator chooses from a file of endpoints, and none is given.")
         assert self.model is not None
         names = ("model", "base_url", "key_variable", "price_in", "price_out", "budget")
         return [one_evaluator(self.model, {name: getattr(self, name) for name in names})]
@@ -160,6 +172,8 @@ class MultimodalModels(Study):
         for who in evaluators:
             for count in self.shots:
                 self._options(who, count)  # refuses what makes no sense together
+            if isinstance(who.who, LocalModel):
+                _check_weights(who)
         if any(isinstance(who.who, Endpoint) for who in evaluators) and find_spec("openai") is None:
             raise MissingExtraError("Asking a service", "mllm")  # now, and not after an hour of measuring images
 
@@ -170,3 +184,15 @@ class MultimodalModels(Study):
     def find(self, frame: Frame, results: Results) -> Findings:
         """Return accuracy, silence and price by evaluator and exemplars, and who is taken for whom."""
         return find_in(self.evaluators(), frame, results)
+
+
+def _check_weights(who: Evaluator) -> None:
+    """Refuse a model that is not here by the name of its evaluator, before anybody is asked."""
+    assert isinstance(who.who, LocalModel)
+    try:
+        weights_of(who.who.model)
+    except MorelliError as error:
+        raise MorelliError(
+            f'The evaluator "{who.name}" cannot be asked: {error} Set its model to a folder that there is, or do '
+            "without it: take its table out of the file, or name the others by --set evaluator=NAMES."
+        ) from error

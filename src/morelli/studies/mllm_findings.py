@@ -74,7 +74,7 @@ def find_in(evaluators: Sequence[Evaluator], frame: Frame, results: Results) -> 
     beside = [cell for name in frame.attributors for cell in results.where(evaluator=name) if cell.accuracy is not None]
     if not asked and not beside:
         return nothing_found("No image of a candidate could be judged.")
-    five = (asked[0].cell if asked else beside[0]).measures["classes"] == 5
+    five = bool(asked) and asked[0].cell.measures["classes"] == 5  # as in the paper
     stopped = [line for who in evaluators if (line := _unfinished(who, results)) is not None]
     sentences = [*stopped, *_best(asked, beside), *_silence(asked), *_price(asked)]
     if five:
@@ -96,6 +96,7 @@ def find_in(evaluators: Sequence[Evaluator], frame: Frame, results: Results) -> 
             "asked": {f"{a.evaluator.name} {a.shots}": len(a.cell.hits) for a in asked},
             "money": {f"{a.evaluator.name} {a.shots}": a.spent.money for a in asked},
         },
+        unanswered=not asked,
     )
 
 
@@ -112,6 +113,8 @@ def _unfinished(who: Evaluator, results: Results) -> str | None:
     failed = [outcome for outcome in outcomes if outcome.predictions is None and not outcome.lacking]
     if not failed:
         return None
+    if len(failed) == len(outcomes):
+        return f"Nothing was measured of {who.name}, which answered no part: {failed[0].problem}"
     return (
         f"{who.name} is not finished: {len(outcomes) - len(failed)} of {len(outcomes)} parts are. {failed[0].problem}"
     )

@@ -92,6 +92,7 @@ def run_study(
         confusion=results.confusion_table(),
         predictions=results.prediction_table(),
         missing=tuple(problems),
+        n_missing=sum(outcome.predictions is None for outcome in outcomes),
         provenance=Provenance(
             command=command,
             morelli=__version__,

@@ -69,7 +69,9 @@ class StudyResult:
     predictions : pyarrow.Table
         One row for each image and trial.
     missing : tuple of str
-        Sentences on trials that could not be run, or failed.
+        Sentences on trials that could not be run, or failed; one sentence may be on several.
+    n_missing : int
+        Those trials.
     provenance : Provenance
     """
 
@@ -83,4 +85,5 @@ class StudyResult:
     confusion: pa.Table
     predictions: pa.Table
     missing: tuple[str, ...]
+    n_missing: int
     provenance: Provenance

@@ -222,7 +222,7 @@ class _Run:
                 setup.do(fit)
             except Exception as error:
                 if whom is not None and isinstance(error, EndpointError):
-                    stopped[whom] = f"Not asked, because an earlier part was stopped: {error}"
+                    stopped[whom] = "Not asked, because an earlier part was stopped."
                 yield names, _problem(error)
             else:
                 yield names, None

@@ -112,7 +112,7 @@ def test_progress_is_told(asker):
     with watching(lambda done, total: told.append((done, total))):
         asker().ask(3, yes_or_no)
     asker().ask(4, yes_or_no)
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 ONE_OF_TWO = """

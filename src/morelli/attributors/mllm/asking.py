@@ -36,7 +36,7 @@ _watchers: list[Progress] = []
 
 @contextmanager
 def watching(progress: Progress) -> Iterator[None]:
-    """Call ``progress(done, total)`` after every answer to questions that are asked while the block runs."""
+    """Call ``progress(done, total)`` before and after every answer to questions that are asked while the block runs."""
     _watchers.append(progress)
     try:
         yield
@@ -125,6 +125,7 @@ class _Round:
         client = Client(self._endpoint, self._account)
         replies: dict[int, Reply] = {}
         stop: EndpointError | None = None
+        report_progress(0, n)  # the first answer may take long, or never come
         try:
             for i, came in self._side_by_side(client, n, question):
                 if isinstance(came, Reply):

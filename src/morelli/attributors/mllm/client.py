@@ -22,6 +22,9 @@ _NO_KEY: Final = "none"
 
 _HIDDEN: Final = "[key]"
 
+_DIALLED: Final = 3
+"""Attempts at an address that has never answered: a connection may fail once or twice, a wrong address always does."""
+
 
 class StoppedError(EndpointError):
     """Somebody else has found that nothing more shall be sent."""
@@ -89,7 +92,8 @@ class Client:
         BudgetError
             The next attempt could cost more than what is left.
         EndpointError
-            The service lets nothing of this kind through, so that nothing more shall be sent.
+            The service lets nothing of this kind through, or cannot be reached and has never answered anything, so that
+            nothing more shall be sent.
         StoppedError
             `stopped` was set meanwhile.
         """
@@ -101,6 +105,11 @@ class Client:
             attempt += 1
             if reply.then == "stop":
                 raise EndpointError(f"{self.endpoint.base_url} {reply.sentence} {self._advice()}")
+            if reply.unreached and attempt >= min(_DIALLED, self._policy.attempts) and not self._has_answered():
+                raise EndpointError(
+                    f"{self.endpoint.base_url} could not be reached: {reply.sentence}. See that the service runs "
+                    "there, and look at base_url."
+                )
             wait = None
             if reply.then == "again":
                 wait = self._policy.wait(attempt, waited, reply.wait, rng)
@@ -135,6 +144,10 @@ class Client:
         else:
             self._account.settle(entry, reply.tokens_in, reply.tokens_out)
         return reply
+
+    def _has_answered(self) -> bool:
+        """Say whether the service ever did: one that has is waited for, because it may be about to start again."""
+        return self._account.statement().requests > 0
 
     def _sleep(self, seconds: float) -> None:
         if self.stopped.wait(max(0.0, seconds)):

@@ -20,6 +20,7 @@ from morelli.attributors.mllm.confidence import letter_probabilities, stated_pro
 from morelli.attributors.mllm.parse import read_reply
 from morelli.attributors.mllm.reply import Reply
 from morelli.encoders.pictures import unpack_pixels
+from morelli.errors import EndpointError
 
 __all__ = ["MultimodalAttributor"]
 
@@ -140,7 +141,8 @@ class MultimodalAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         Raises
         ------
         BudgetError, EndpointError
-            No more can be asked. What was answered is kept, and the same call goes on there.
+            No more can be asked, or every single question failed, so that there is nothing to measure. What was
+            answered is kept, and the same call goes on there.
         """
         check_is_fitted(self)
         pictures = unpack_pixels(np.asarray(X))
@@ -149,6 +151,11 @@ class MultimodalAttributor(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             return self.line_up_.question(pictures[i])  # made twice rather than kept: it holds all the exemplars
 
         replies = self.asker.ask(len(pictures), lambda i: asked(i).question)
+        if replies and all(reply.failure == "failed" for reply in replies):
+            raise EndpointError(
+                f"{self.asker.name} answered none of the {len(replies)} questions of this part, so that nothing was "
+                f"measured; the last time: {replies[-1].detail}. The same command asks again."
+            )
         self._enter(replies)
         k = len(self.classes_)
         proba = np.full((len(replies), k), np.nan)

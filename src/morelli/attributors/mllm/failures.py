@@ -40,6 +40,8 @@ class Failure:
         For people.
     wait : float or None
         Seconds that the service asks for.
+    unreached : bool
+        Whether no connection came about, so that nobody has said anything.
     """
 
     then: Literal["again", "skip", "stop"]
@@ -47,6 +49,7 @@ class Failure:
     billed: bool
     sentence: str
     wait: float | None = None
+    unreached: bool = False
 
 
 def failure_of(error: Exception, censor: Callable[[str], str]) -> Failure | None:
@@ -61,12 +64,14 @@ def failure_of(error: Exception, censor: Callable[[str], str]) -> Failure | None
     import openai
 
     if isinstance(error, openai.APITimeoutError):
-        return Failure("again", "failed", True, "there was no answer in time")
+        unreached = type(error.__cause__).__name__ in _UNSENT
+        return Failure("again", "failed", not unreached, "there was no answer in time", unreached=unreached)
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, censor)
     if isinstance(error, openai.APIConnectionError):
-        sent = type(error.__cause__).__name__ not in _UNSENT
-        return Failure("again", "failed", sent, f"the connection failed ({censor(str(error.__cause__ or error))})")
+        unreached = type(error.__cause__).__name__ in _UNSENT
+        sentence = f"the connection failed ({censor(str(error.__cause__ or error))})"
+        return Failure("again", "failed", not unreached, sentence, unreached=unreached)
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | openai.APIResponseValidationError):
         return Failure("again", "failed", True, f"what came back is no JSON ({censor(str(error))})")
     return None

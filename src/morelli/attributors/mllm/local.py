@@ -59,6 +59,7 @@ class LocalAsker:
         account = f"{self.name} ({weights_of(self.local.model)})"
         kept = AnswersCache(Database(self.local.answers or default_answers_path()), account)
         replies = []
+        report_progress(0, n)  # the first answer waits for the weights to be read
         for i in range(n):
             made = question(i)
             key = key_of(account, self._request(made))
