@@ -76,7 +76,7 @@ def test_who_has_stopped_is_not_asked_again_and_others_are(small, monkeypatch, e
     ]
     problems = [outcome.problem for outcome in run(small, trials)]
     assert [options["who"] for options in asked] == ["mute", *["other"] * 6]
-    assert problems[:6] == ["No more.", *["Not asked, because an earlier part was stopped: No more."] * 5]
+    assert problems[:6] == ["No more.", *["Not asked, because an earlier part was stopped."] * 5]
     assert problems[6:] == ["This once."] * 6
 
 

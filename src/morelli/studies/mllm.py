@@ -81,7 +81,7 @@ class MultimodalModels(Study):
             )
         if self.endpoints is not None:
             found = {who.name: who for who in read_evaluators(self.endpoints)}
-            chosen = list(found) if self.evaluator is None else split_words(self.evaluator)
+            chosen = list(found) if self.evaluator is None else split_words(self.evaluator, empty=True)
             unknown = [name for name in chosen if name not in found]
             if unknown:
                 raise MorelliError(

@@ -13,6 +13,10 @@ import pytest
 
 from attributors.mllm._server import KEY
 from attributors.mllm.conftest import yes_or_no
+from morelli.attributors.mllm import AskSettings, RemoteAsker
+from morelli.attributors.mllm.account import Size
+from morelli.attributors.mllm.asking import open_account
+from morelli.attributors.mllm.client import Client
 from morelli.errors import EndpointError
 
 pytest.importorskip("openai", reason="the mllm extra is not installed")
@@ -166,6 +170,22 @@ def test_filters_of_the_service_are_no_bad_request(server, asker):
 def test_a_server_that_is_not_there(asker):
     with pytest.raises(EndpointError, match=r"127\.0\.0\.1:9/v1 could not be reached: the connection failed"):
         asker(base_url="http://127.0.0.1:9/v1", attempts=2).ask(20, yes_or_no)
+
+
+def test_a_dead_address_is_tried_three_times_and_a_service_that_answered_before_is_waited_for(endpoint, monkeypatch):
+    tried = []
+    attempt = Client._attempt
+    monkeypatch.setattr(Client, "_attempt", lambda self, *given: tried.append(1) or attempt(self, *given))
+    settings = {"base_url": "http://127.0.0.1:9/v1", "attempts": 5, "concurrency": 1}
+    dead = RemoteAsker(endpoint(**settings), AskSettings())
+    with pytest.raises(EndpointError, match="could not be reached"):
+        dead.ask(4, yes_or_no)
+    assert len(tried) == 3
+    account = open_account(dead.endpoint)
+    account.settle(account.admit(Size(1, 0, 0, 1))[0], 1, 1)  # it answered once, and may be about to start again
+    (reply,) = dead.ask(1, yes_or_no)
+    assert len(tried) == 3 + 5
+    assert (reply.failure, account.statement().uncertain) == ("failed", 0)
 
 
 def test_questions_are_under_way_side_by_side_and_no_more_than_allowed(server, asker):
