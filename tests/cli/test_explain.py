@@ -10,7 +10,7 @@ from PIL import Image
 
 from morelli.attributors import Bundle
 from morelli.cli._common import MOST_MAPS
-from morelli.cli.explain import _targets
+from morelli.cli._maps import _targets
 from morelli.explain import explain
 from morelli.report import MAPS_LIMIT
 

@@ -46,8 +46,32 @@ def test_train_show_evaluate_export(images, tmp_path):
     assert any("60 of 60 images are references of this network" in note for note in document["notes"])
     assert (tmp_path / "report" / "report.html").exists()
     assert "predictions.parquet" in call("evaluate", network, images, "-o", tmp_path / "report", "-w", 1)
+    call("evaluate", network, images, "-o", tmp_path / "report", "-w", 1, "--maps", 2)
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert page.count("Map of the evidence in") == 2
     call("export", network, "-o", tmp_path / "network.onnx")
     assert (tmp_path / "network.onnx").stat().st_size > 10_000
+
+
+def test_explain(images, tmp_path):
+    options = ("--set", "check=0", "--device", "cpu", "-w", 1)
+    call("train", images, "-o", tmp_path / "network", *SMALL, *options)
+    picture = next((images.parent / "images").rglob("*.png"))
+    said = call("explain", tmp_path / "network", picture, "-o", tmp_path / "map.png", "--json", "--device", "cpu")
+    record = json.loads(said)
+    assert record == json.loads((tmp_path / "map.json").read_text(encoding="utf-8"))
+    assert record["network"]["name"] == "ConvNeXt-1-1@8-16 on thumbnail-37"
+    assert record["map"]["method"] == "occlusion"
+    classes = json.loads(call("show", tmp_path / "network", "--json"))["classes"]
+    assert record["map"]["candidate"] in classes
+    call("explain", tmp_path / "network", picture, "-o", tmp_path / "map.png", "--square", 6, "--device", "cpu")
+    finer = json.loads((tmp_path / "map.json").read_text(encoding="utf-8"))["map"]["windows"]["n"]
+    assert finer > record["map"]["windows"]["n"]
+    unknown = call("explain", tmp_path / "network", picture, "-o", tmp_path / "x.png", "--candidate", "nobody", code=1)
+    assert "is no candidate" in unknown
+    call("train", images, "-o", tmp_path / "patches", *SMALL, "--patches", 4, *options)
+    refused = call("explain", tmp_path / "patches", picture, "-o", tmp_path / "x.png", "--device", "cpu", code=1)
+    assert "patches that lie apart" in refused
 
 
 def test_a_recipe_for_more_images_is_told_before_and_after(images, tmp_path):

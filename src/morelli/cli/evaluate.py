@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -80,8 +81,10 @@ def evaluate(
         )
     cards = []
     if maps:
+        from morelli.explain import explain
+
         with progress("Explaining answers") as report:
-            cards = evaluation_maps(loaded, predictions, maps, view=names[0], progress=report)
+            cards = evaluation_maps(partial(explain, loaded), predictions, maps, view=names[0], progress=report)
     title = f"{loaded.name} {loaded.version}"
     metrics, notes = write_evaluation(
         predictions,

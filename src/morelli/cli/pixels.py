@@ -1,10 +1,11 @@
-"""``morelli pixels train | evaluate | export | show``."""
+"""``morelli pixels train | evaluate | explain | export | show``."""
 
 from __future__ import annotations
 
 import json
 import os
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +14,23 @@ import typer
 from morelli.cli._common import (
     ImagesArgument,
     LabelOption,
+    MapsOption,
     SplitOption,
     WorkersOption,
     check_output,
     open_catalog,
     progress,
 )
+from morelli.cli._maps import ImagesToExplain, JsonOption, MapsOutput, StrictOption, draw_maps
 from morelli.cli._run import register
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from morelli.attributors.pixels import Recipe
+    from morelli.cli._maps import Progress
+    from morelli.explain import TraceMap
 
 __all__ = ["app"]
 
@@ -239,16 +247,18 @@ def evaluate(
     split: SplitOption = None,
     device: DeviceOption = Device.AUTO,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the bootstrap and the nuisance floor.")] = 0,
+    maps: MapsOption = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print what metrics.json holds instead of a table.")] = False,
     workers: WorkersOption = None,
 ) -> None:
     """Measure how good a network is on labelled images; write predictions, metrics and a page.
 
-    The figures are those of morelli evaluate. On a processor the network is run without torch.
+    The figures are those of morelli evaluate. On a processor the network is run without torch. With --maps, the page
+    shows on which regions the surest right and the surest wrong answers hang (see morelli pixels explain).
 
     Examples:
 
-        morelli pixels evaluate network/ held-out.parquet -o report/
+        morelli pixels evaluate network/ held-out.parquet -o report/ --maps 12
         morelli pixels evaluate network/ all.parquet --split test -o report/ --json
     """
     check_output(output, folder=True)
@@ -256,13 +266,18 @@ def evaluate(
     from rich.console import Console
 
     from morelli.attributors.pixels import PixelModel
-    from morelli.report import class_table, metrics_table, write_evaluation
+    from morelli.explain import explain_network
+    from morelli.report import class_table, evaluation_maps, metrics_table, write_evaluation
     from morelli.trials.pixels import evaluate_network, network_notes
 
     model, images = PixelModel.load(network, device=device.value), open_catalog(catalog, split)
     images.column(model.label)  # refuses a column that there is not, before the images are decoded
     with progress("Decoding images") as report:
         predictions = evaluate_network(model, images, workers=workers, progress=report)
+    cards = []
+    if maps:
+        with progress("Explaining answers") as report:
+            cards = evaluation_maps(partial(explain_network, model), predictions, maps, progress=report)
     title = f"ConvNeXt-{model.recipe.size} on {model.layout}"
     metrics, notes = write_evaluation(
         predictions,
@@ -273,6 +288,7 @@ def evaluate(
         notes=network_notes(model, images),
         seed=seed,
         target_coverage=model.doubting.conformal.level,
+        maps=cards,
     )
     if as_json:
         typer.echo((output / "metrics.json").read_text(encoding="utf-8"), nl=False)
@@ -283,6 +299,69 @@ def evaluate(
     for note in notes:
         typer.echo(f"Note: {note}")
     typer.echo(f"Written to {output}: report.html, metrics.json, predictions.parquet")
+
+
+def explain(
+    network: NetworkArgument,
+    images: ImagesToExplain,
+    output: MapsOutput,
+    candidate: Annotated[
+        str | None,
+        typer.Option(
+            "--candidate",
+            metavar="NAME",
+            help="Whom to ask about.",
+            show_default="the most probable one, image by image",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="NAME", help="Who else may have made it.", show_default="all others"),
+    ] = None,
+    square: Annotated[
+        int | None,
+        typer.Option(
+            "--square",
+            min=2,
+            metavar="PIXELS",
+            help="Side of the squares that cover, an even number, in pixels of what the network sees.",
+            show_default="about a quarter of it",
+        ),
+    ] = None,
+    device: DeviceOption = Device.AUTO,
+    as_json: JsonOption = False,
+    strict: StrictOption = False,
+) -> None:
+    """Show which regions of an image the answer of a network hangs on.
+
+    The image is covered square by square, and what the candidate's probability loses is the square's value. A network
+    sees the middle square of an image, and the map covers no more. Networks on native patches see no whole picture, and
+    cannot be asked. For every image there is a .png and a .json, as of morelli explain; see docs/explain.md.
+
+    Examples:
+
+        morelli pixels explain network/ suspect.png -o suspect-map.png
+        morelli pixels explain network/ campaign/ -o maps/ --candidate flux-dev --against sdxl
+    """
+    from morelli.attributors.pixels import PixelModel
+    from morelli.explain import check_request, explain_network
+
+    model = PixelModel.load(network, device=device.value)
+    check_request((), model.classes, candidate, against, None)
+
+    def look(pixels: NDArray[np.uint8], report: Progress) -> TraceMap:
+        return explain_network(model, pixels, candidate=candidate, against=against, side=square, progress=report)
+
+    title = f"ConvNeXt-{model.recipe.size} on {model.layout}"
+    draw_maps(
+        look,
+        images,
+        output,
+        facts={"network": {"name": title, "signature": model.signature}},
+        title=f"What {title} hangs on",
+        as_json=as_json,
+        strict=strict,
+    )
 
 
 def export(
@@ -348,5 +427,6 @@ def show(
 
 register(app, "train", train, resumes=True)
 register(app, "evaluate", evaluate)
+register(app, "explain", explain)
 register(app, "export", export)
 register(app, "show", show)

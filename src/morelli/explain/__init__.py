@@ -1,5 +1,6 @@
 """Explanations: which regions of an image carry the trace."""
 
+from morelli.explain.networks import explain_network
 from morelli.explain.occlusion import occlude, occlude_thumbnail, pixel_predictor
 from morelli.explain.overlay import full_colour, legend_of, overlay, paint, write_overlay
 from morelli.explain.trace_map import Grid, TraceMap
@@ -12,6 +13,7 @@ __all__ = [
     "check_request",
     "count_votes",
     "explain",
+    "explain_network",
     "full_colour",
     "legend_of",
     "occlude",

@@ -101,11 +101,10 @@ def download_snapshot(
 @contextmanager
 def _without_warnings() -> Iterator[None]:
     """Keep what the library says of each attempt from the terminal; the last one ends in an error, which we tell."""
-    from huggingface_hub.utils.logging import get_verbosity, set_verbosity
-
-    before = get_verbosity()
-    set_verbosity(logging.ERROR)
+    logger = logging.getLogger("huggingface_hub")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        set_verbosity(before)
+        logger.setLevel(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +18,22 @@ from morelli.report._thumbnails import Thumbnail, embedded
 if TYPE_CHECKING:
     import os
 
-    from morelli.attributors import Bundle
     from morelli.explain import TraceMap
     from morelli.trials import Predictions
 
-__all__ = ["MAPS_LIMIT", "MapCard", "evaluation_maps", "map_card", "surest_rows", "write_maps"]
+__all__ = ["MAPS_LIMIT", "Explainer", "MapCard", "evaluation_maps", "map_card", "surest_rows", "write_maps"]
 
 MAPS_LIMIT: Final = 48
 """Maps on a page, at most: each is about 100 kB of it."""
 
 _SIDE, _FAMILY_SIDE = 480, 144
+
+
+class Explainer(Protocol):
+    """Who makes maps of images."""
+
+    def __call__(self, pixels: NDArray[np.uint8], /, *, candidate: str, against: str | None) -> TraceMap:
+        """Return the map of an image for one candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def surest_rows(predictions: Predictions, n: int) -> NDArray[np.int64]:
 
 
 def evaluation_maps(
-    bundle: Bundle,
+    explainer: Explainer,
     predictions: Predictions,
     n: int,
     *,
@@ -120,8 +126,9 @@ def evaluation_maps(
 
     Parameters
     ----------
-    bundle : Bundle
-        What answered.
+    explainer : callable
+        ``explainer(pixels, candidate=..., against=...)`` makes a map: :func:`morelli.explain.explain` of the bundle
+        that answered, or :func:`morelli.explain.explain_network` of the network.
     predictions : Predictions
         Whose uris are still where they were.
     n : int
@@ -131,7 +138,6 @@ def evaluation_maps(
     progress : callable, optional
         Called as ``progress(done, total)`` after every image.
     """
-    from morelli.explain import explain
     from morelli.images import read_image
     from morelli.views import parse_view
 
@@ -147,7 +153,7 @@ def evaluation_maps(
         title = f"{'Right' if right else 'Wrong'}: {answer}, {sure:.0f}%" + ("" if right else f"; it is {truth}")
         try:
             pixels = parse_view(view).apply(read_image(uri))
-            cards.append(map_card(uri, explain(bundle, pixels, candidate=answer, against=other), pixels, title))
+            cards.append(map_card(uri, explainer(pixels, candidate=answer, against=other), pixels, title))
         except MorelliError as error:
             cards.append(MapCard(uri, title, error=str(error)))
         if progress is not None:
