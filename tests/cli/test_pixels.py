@@ -64,7 +64,8 @@ def test_explain(images, tmp_path):
     assert record["map"]["method"] == "occlusion"
     classes = json.loads(call("show", tmp_path / "network", "--json"))["classes"]
     assert record["map"]["candidate"] in classes
-    call("explain", tmp_path / "network", picture, "-o", tmp_path / "map.png", "--square", 6, "--device", "cpu")
+    told = call("explain", tmp_path / "network", picture, "-o", tmp_path / "map.png", "--square", 6, "--device", "cpu")
+    assert f"{record['map']['candidate']}: log-probability -" in told
     finer = json.loads((tmp_path / "map.json").read_text(encoding="utf-8"))["map"]["windows"]["n"]
     assert finer > record["map"]["windows"]["n"]
     unknown = call("explain", tmp_path / "network", picture, "-o", tmp_path / "x.png", "--candidate", "nobody", code=1)

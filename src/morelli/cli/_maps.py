@@ -176,6 +176,9 @@ def _sentence(shown: TraceMap) -> str:
     """Say in one line whom the image speaks for, and where most."""
     (row, column), value = shown.strongest
     left, top, right, bottom = (round(edge) for edge in shown.grid.cell(row, column))
-    most = f"most at x {left} to {right}, y {top} to {bottom} ({value:+.1f})"
+    most = f"most at x {left} to {right}, y {top} to {bottom} ({value:+.2g})"
     where = most if shown.n_windows > 1 else "in one window"
+    if shown.method == "occlusion":
+        over = f" over {shown.against}" if shown.against else ""
+        return f"{shown.candidate}{over}: log-probability {shown.whole:.2f}, {where}"
     return f"{shown.candidate} against {shown.against or 'the mean'}: {shown.whole:+.1f} nats, {where}"
