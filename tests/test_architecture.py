@@ -26,7 +26,7 @@ LEVELS = (
 )
 """Rooms from the lowest to the highest: a room imports only from rooms before its own level."""
 
-FREE = {"_files", "_interrupts", "_plugins", "_processes", "_text", "_version", "errors", "sample"}
+FREE = {"_files", "_interrupts", "_plugins", "_processes", "_sqlite", "_text", "_version", "errors", "sample"}
 """Belong to no room: everybody may import them, and they import no room."""
 
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -11,7 +11,6 @@ import json
 import os
 import sqlite3
 import threading
-import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ import PIL
 from numpy.typing import NDArray
 
 from morelli._files import cache_folder
+from morelli._sqlite import open_database, transaction
 from morelli._version import __version__
 from morelli.errors import MorelliError
 from morelli.images import Quality
@@ -37,9 +37,6 @@ _APPLICATION = 0x4D4F5245  # "MORE": tells our files from other programs' databa
 
 _PAGE = 16_384
 """Bytes. Read against SQLite's usual 4096, with rows of 51 KB: 35 800 rows a second to 24 200 (checksums apart)."""
-
-_PATIENCE = 60.0
-"""Seconds to wait for another process that writes."""
 
 _DTYPE = np.dtype("<f4")
 
@@ -138,7 +135,7 @@ class FeatureCache:
         if self.path is None:
             return found
         # One transaction: without it every SELECT takes and drops the locks of its own.
-        with self._connection() as connection, _transaction(connection, "DEFERRED"):
+        with self._connection() as connection, transaction(connection, "DEFERRED"):
             for key in keys:
                 values = connection.execute(_SELECT, key).fetchone()
                 if values is None:
@@ -155,7 +152,7 @@ class FeatureCache:
         if self.path is None or not rows:
             return
         values = [(*key, *_encode(row)) for key, row in rows.items()]
-        with self._connection() as connection, _transaction(connection):
+        with self._connection() as connection, transaction(connection):
             connection.executemany(_INSERT, values)
 
     def __len__(self) -> int:
@@ -178,7 +175,7 @@ class FeatureCache:
         if self.path is None:
             return
         with self._connection() as connection:
-            with _transaction(connection):
+            with transaction(connection):
                 connection.execute("DELETE FROM features")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -243,27 +240,15 @@ def cache_view(name: str) -> str:
 
 def _open(path: Path) -> sqlite3.Connection:
     """Connect, and lay the file out when it is new or of an older layout."""
+
+    def lay_out(connection: sqlite3.Connection) -> None:
+        connection.execute("DROP TABLE IF EXISTS features")
+        connection.execute(_CREATE)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
-    try:
-        connection.execute(f"PRAGMA page_size = {_PAGE}")  # of effect on an empty file only
-        # In a transaction, because half of what is looked at might be from before another process lays the file out.
-        with _transaction(connection, "DEFERRED"):
-            ready = _is_ours(connection, path)
-        if not ready:
-            _enter_wal(connection)
-            with _transaction(connection):
-                if not _is_ours(connection, path):  # nobody was faster
-                    connection.execute("DROP TABLE IF EXISTS features")
-                    connection.execute(_CREATE)
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-                    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
-        # A power cut may cost the last transactions, never the file; a killed process costs nothing.
-        connection.execute("PRAGMA synchronous = NORMAL")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return open_database(path, lambda connection: _is_ours(connection, path), lay_out, page_size=_PAGE)
 
 
 def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
@@ -280,31 +265,6 @@ def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
     if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise MorelliError(f"{path} is a database of another program, not a feature cache; choose another file.")
     return False
-
-
-def _enter_wal(connection: sqlite3.Connection) -> None:
-    """Switch the journal to WAL. SQLite does not wait for others here as it does elsewhere, so that this has to."""
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
-    connection.execute(f"BEGIN {kind}")
-    try:
-        yield
-    except BaseException:
-        if connection.in_transaction:  # SQLite itself may have rolled back, for instance on a full disk
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def _encode(row: CacheRow) -> tuple[int, bytes, int, bytes]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from morelli._sqlite import open_database, transaction
 from morelli.encoders.cache import default_cache_path
 from morelli.errors import MorelliError
 
@@ -18,9 +18,6 @@ __all__ = ["Database", "default_answers_path"]
 
 _SCHEMA: Final = 1
 _APPLICATION: Final = 0x4D4F4153  # "MOAS": tells our files from other programs' databases
-_PATIENCE: Final = 60.0
-"""Seconds to wait for another process that writes."""
-
 _CREATE: Final = (
     """CREATE TABLE answers (key TEXT PRIMARY KEY, account TEXT NOT NULL, reply TEXT NOT NULL) WITHOUT ROWID""",
     # state: open (under way, or its process was killed), lost (sent, and what it cost is not known), settled.
@@ -63,14 +60,8 @@ class Database:
         """
         try:
             connection = self._connection()
-            connection.execute("BEGIN DEFERRED" if reading else "BEGIN IMMEDIATE")
-            try:
+            with transaction(connection, "DEFERRED" if reading else "IMMEDIATE"):
                 yield connection
-            except BaseException:
-                if connection.in_transaction:  # SQLite itself may have rolled back, for instance on a full disk
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
             raise MorelliError(
                 f"The file of answers {self.path} cannot be used: {error}. Free the disk or the file, or choose "
@@ -100,27 +91,7 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MorelliError(f"The file of answers {self.path} cannot be made: {error.strerror or error}.") from error
-        connection = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
-        try:
-            # In a transaction: half of what is looked at might be from before another process lays the file out.
-            connection.execute("BEGIN DEFERRED")
-            ready = self._is_ours(connection)
-            connection.execute("COMMIT")
-            if not ready:
-                _enter_wal(connection)
-                connection.execute("BEGIN IMMEDIATE")
-                if not self._is_ours(connection):  # nobody was faster
-                    for statement in _CREATE:
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-                    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
-                connection.execute("COMMIT")
-            # A power cut may cost the last transactions, never the file; a killed process costs nothing.
-            connection.execute("PRAGMA synchronous = NORMAL")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        return open_database(self.path, self._is_ours, _lay_out)
 
     def _is_ours(self, connection: sqlite3.Connection) -> bool:
         """Say whether the file has our layout; False for an empty one, an error for any other."""
@@ -138,17 +109,11 @@ class Database:
         return False
 
 
-def _enter_wal(connection: sqlite3.Connection) -> None:
-    """Switch the journal to WAL. SQLite does not wait for others here as it does elsewhere, so that this has to."""
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
+def _lay_out(connection: sqlite3.Connection) -> None:
+    for statement in _CREATE:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
 
 
 def default_answers_path() -> Path:
