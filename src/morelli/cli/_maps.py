@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from morelli.explain import TraceMap
 
-__all__ = ["ImagesToExplain", "JsonOption", "MapsOutput", "Progress", "StrictOption", "draw_maps"]
+__all__ = ["CandidateOption", "ImagesToExplain", "JsonOption", "MapsOutput", "Progress", "StrictOption", "draw_maps"]
 
 _PAGE: Final = "morelli-maps.html"
 _MAX_RECORD: Final = 10_000_000
@@ -35,6 +35,15 @@ ImagesToExplain = Annotated[
     typer.Argument(
         metavar="IMAGE|DIR|-",
         help="Images; folders, with all files below them; - for paths from standard input, one a line.",
+    ),
+]
+CandidateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--candidate",
+        metavar="NAME",
+        help="Whom to ask about.",
+        show_default="the most probable one, image by image",
     ),
 ]
 MapsOutput = Annotated[

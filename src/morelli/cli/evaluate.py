@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +21,12 @@ from morelli.cli._common import (
     parse_views,
     progress,
 )
+from morelli.cli._evaluation import (
+    EvaluationJsonOption,
+    EvaluationOutput,
+    EvaluationSeedOption,
+    tell_evaluation,
+)
 
 __all__ = ["evaluate"]
 
@@ -29,17 +34,15 @@ __all__ = ["evaluate"]
 def evaluate(
     bundle: BundleArgument,
     catalog: ImagesArgument,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for predictions, metrics and the page.")
-    ],
+    output: EvaluationOutput,
     split: SplitOption = None,
     view: Annotated[
         str,
         typer.Option("--view", metavar="VIEW", help="See the images through a view, such as scale:0.5|jpeg:85."),
     ] = "none",
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the bootstrap and the nuisance floor.")] = 0,
+    seed: EvaluationSeedOption = 0,
     maps: MapsOption = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what metrics.json holds instead of a table.")] = False,
+    as_json: EvaluationJsonOption = False,
     workers: WorkersOption = None,
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
@@ -63,10 +66,8 @@ def evaluate(
     if len(names) != 1:
         raise typer.BadParameter("name one view", param_hint="--view")
 
-    from rich.console import Console
-
     from morelli.attributors import Bundle
-    from morelli.report import class_table, evaluation_maps, metrics_table, write_evaluation
+    from morelli.report import evaluation_maps, write_evaluation
     from morelli.trials import evaluate as run
     from morelli.trials import overlap_notes
 
@@ -97,12 +98,4 @@ def evaluate(
         target_coverage=loaded.attributor.level,
         maps=cards,
     )
-    if as_json:
-        typer.echo((output / "metrics.json").read_text(encoding="utf-8"), nl=False)
-        return
-    console = Console()
-    console.print(metrics_table(metrics, title))
-    console.print(class_table(metrics))
-    for note in notes:
-        typer.echo(f"Note: {note}")
-    typer.echo(f"Written to {output}: report.html, metrics.json, predictions.parquet")
+    tell_evaluation(metrics, notes, output, title, as_json)

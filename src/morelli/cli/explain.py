@@ -8,7 +8,7 @@ import typer
 
 from morelli._text import split_words
 from morelli.cli._common import BundleArgument
-from morelli.cli._maps import ImagesToExplain, JsonOption, MapsOutput, StrictOption, draw_maps
+from morelli.cli._maps import CandidateOption, ImagesToExplain, JsonOption, MapsOutput, StrictOption, draw_maps
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,15 +24,7 @@ def explain(
     bundle: BundleArgument,
     images: ImagesToExplain,
     output: MapsOutput,
-    candidate: Annotated[
-        str | None,
-        typer.Option(
-            "--candidate",
-            metavar="NAME",
-            help="Whom to ask about.",
-            show_default="the most probable one, image by image",
-        ),
-    ] = None,
+    candidate: CandidateOption = None,
     against: Annotated[
         str | None,
         typer.Option(

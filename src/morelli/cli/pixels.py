@@ -21,7 +21,13 @@ from morelli.cli._common import (
     open_catalog,
     progress,
 )
-from morelli.cli._maps import ImagesToExplain, JsonOption, MapsOutput, StrictOption, draw_maps
+from morelli.cli._evaluation import (
+    EvaluationJsonOption,
+    EvaluationOutput,
+    EvaluationSeedOption,
+    tell_evaluation,
+)
+from morelli.cli._maps import CandidateOption, ImagesToExplain, JsonOption, MapsOutput, StrictOption, draw_maps
 from morelli.cli._run import register
 
 if TYPE_CHECKING:
@@ -241,14 +247,12 @@ def _recipe(name: str, named: dict[str, Any], settings: list[str], patches: int 
 def evaluate(
     network: NetworkArgument,
     catalog: ImagesArgument,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for predictions, metrics and the page.")
-    ],
+    output: EvaluationOutput,
     split: SplitOption = None,
     device: DeviceOption = Device.AUTO,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the bootstrap and the nuisance floor.")] = 0,
+    seed: EvaluationSeedOption = 0,
     maps: MapsOption = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what metrics.json holds instead of a table.")] = False,
+    as_json: EvaluationJsonOption = False,
     workers: WorkersOption = None,
 ) -> None:
     """Measure how good a network is on labelled images; write predictions, metrics and a page.
@@ -263,11 +267,9 @@ def evaluate(
     """
     check_output(output, folder=True)
 
-    from rich.console import Console
-
     from morelli.attributors.pixels import PixelModel
     from morelli.explain import explain_network
-    from morelli.report import class_table, evaluation_maps, metrics_table, write_evaluation
+    from morelli.report import evaluation_maps, write_evaluation
     from morelli.trials.pixels import evaluate_network, network_notes
 
     model, images = PixelModel.load(network, device=device.value), open_catalog(catalog, split)
@@ -290,30 +292,14 @@ def evaluate(
         target_coverage=model.doubting.conformal.level,
         maps=cards,
     )
-    if as_json:
-        typer.echo((output / "metrics.json").read_text(encoding="utf-8"), nl=False)
-        return
-    console = Console()
-    console.print(metrics_table(metrics, title))
-    console.print(class_table(metrics))
-    for note in notes:
-        typer.echo(f"Note: {note}")
-    typer.echo(f"Written to {output}: report.html, metrics.json, predictions.parquet")
+    tell_evaluation(metrics, notes, output, title, as_json)
 
 
 def explain(
     network: NetworkArgument,
     images: ImagesToExplain,
     output: MapsOutput,
-    candidate: Annotated[
-        str | None,
-        typer.Option(
-            "--candidate",
-            metavar="NAME",
-            help="Whom to ask about.",
-            show_default="the most probable one, image by image",
-        ),
-    ] = None,
+    candidate: CandidateOption = None,
     against: Annotated[
         str | None,
         typer.Option("--against", metavar="NAME", help="Who else may have made it.", show_default="all others"),
