@@ -335,8 +335,9 @@ class _Setup:
 
     def _absent(self, *failed: Rows) -> tuple[str, ...]:
         """Return those of these rows' files that are gone, and were there when the catalog was made."""
-        rows, paths = np.concatenate(failed), self.bench.catalog.paths
-        return tuple(str(paths[row]) for row in rows[self.bench.readable[rows]] if not paths[row].exists())
+        rows = np.concatenate(failed)
+        paths = self.bench.catalog.take(rows[self.bench.readable[rows]]).paths  # of these few, not of all
+        return tuple(str(path) for path in paths if not path.exists())
 
     def _background(self, one: Planned) -> tuple[Catalog, list[Features]] | None:
         if not len(one.background):
