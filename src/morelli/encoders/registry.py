@@ -66,7 +66,6 @@ def register_resolver(prefix: str) -> Callable[[Callable[[str], Encoder]], Calla
 def list_encoders() -> list[EncoderInfo]:
     """Return all registered encoders in the order of their registration."""
     load_plugins()
-    load_plugins()
     return list(_ENCODERS.values())
 
 
@@ -81,8 +80,6 @@ def get_encoder(name: str) -> Encoder:
     MorelliError
         There is none of this name, or something that it needs is not there.
     """
-    if name not in _ENCODERS:
-        load_plugins()
     load_plugins()
     if name in _ENCODERS:
         return _ENCODERS[name].make()

@@ -1,0 +1,1 @@
+"""Attributors that are told for which prompt an image was made, and have references of just this prompt."""
