@@ -121,8 +121,8 @@ def check_rankable(tally: Tally, ridge: float = 0.0) -> None:
         listed = "; ".join(f"[{_names(group)}]" for group in groups[:_SHOWN])
         more = f"; and {number - _SHOWN} more" if number > _SHOWN else ""
         raise NotEnoughDataError(
-            f"These {number} groups of models never met each other, so that no ranking goes across them: {listed}{more}."
-            " Rate each group alone, or collect votes between them."
+            f"These {number} groups of models never met each other, so that no ranking goes across them: {listed}"
+            f"{more}. Rate each group alone, or collect votes between them."
         )
     if ridge == 0.0:
         score = tally.score

@@ -188,9 +188,9 @@ def _target_and_rivals(situation: Situation) -> Float:
 def _omnipresent(situation: Situation) -> Float:
     """Vote by the influence of a vote on the lead of the target over those that it has to pass.
 
-    A vote with score y for i over j moves the ratings by ``A+ (e_i - e_j)(y - p_ij)`` to first order, A the information;
-    what helps is the expectation of its part along the lead, over the pairs of models that the answers leave possible.
-    Where the answers do not say which side helps, a battle is of no use.
+    A vote with score y for i over j moves the ratings by ``A+ (e_i - e_j)(y - p_ij)`` to first order, A the
+    information. What helps is the expectation of its part along the lead, over the pairs of models that the answers
+    leave possible. Where the answers do not say which side helps, a battle is of no use.
     """
     m = len(situation.theta)
     lead = np.zeros(m)
