@@ -132,8 +132,8 @@ def check_rankable(tally: Tally, ridge: float = 0.0) -> None:
             rows, columns = np.nonzero(score)
             takes[part[rows], part[columns]] = True
             np.fill_diagonal(takes, False)
-            best = [tally.models[i] for i in np.flatnonzero(~takes.any(axis=0)[part])]
-            worst = [tally.models[i] for i in np.flatnonzero(~takes.any(axis=1)[part])]
+            best = [name for name, group in zip(tally.models, part, strict=True) if not takes[:, group].any()]
+            worst = [name for name, group in zip(tally.models, part, strict=True) if not takes[group].any()]
             raise NotEnoughDataError(
                 f"{_names(best)} never lost a point to the other models, and {_names(worst)} never won one from them, "
                 "so that the distance between them has no bound. Rate with a small ridge, such as 0.1, or collect more "

@@ -11,22 +11,17 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from morelli.errors import MorelliError
-from morelli.leaderboard.votes._solve import check_rankable, ranks_of, solve
+from morelli.leaderboard.votes._solve import check_rankable, solve
+from morelli.leaderboard.votes._world import World, evidence_of
 from morelli.leaderboard.votes.ballots import Tally, Votes
 from morelli.leaderboard.votes.defences import parse_defence
 from morelli.leaderboard.votes.ratings import tie_share
 from morelli.leaderboard.votes.recognition import Recognition
 from morelli.leaderboard.votes.rigging import Direction
-from morelli.leaderboard.votes.simulation import (
-    draw_cells,
-    honest_law,
-    pair_probabilities,
-    session_times,
-    simulate_votes,
-)
-from morelli.leaderboard.votes.strategies import ABSTAIN, Situation, Strategy, parse_strategy, vote_law
-from morelli.leaderboard.votes.suspicion import Detector, Evidence, busiest_hour, get_detector, list_detectors
-from morelli.trials.metrics import benjamini_hochberg, cluster_bootstrap_interval
+from morelli.leaderboard.votes.simulation import HONEST_GAP, pair_probabilities, session_times
+from morelli.leaderboard.votes.strategies import parse_strategy
+from morelli.leaderboard.votes.suspicion import binomial_interval, busiest_hour, get_detector, list_detectors
+from morelli.trials.metrics import benjamini_hochberg
 
 __all__ = ["Detected", "DetectionStudy", "HonestKept", "Paced", "RocPoint", "detection_study", "judge_voters"]
 
@@ -48,7 +43,7 @@ class Detected:
     level : float
         False discovery rate aimed at.
     power, power_low, power_high : float
-        Share of manipulators' accounts that are found, in [0, 1], with a 95% interval by bootstrap over repeats.
+        Share of manipulators' accounts that are found, in [0, 1], with its exact 95% interval.
     false_alarms, false_low, false_high : float
         Share of honest voters who are accused.
     false_discoveries : float or None
@@ -180,7 +175,7 @@ def judge_voters(
     theta = solve(tally.score, ridge)
     m = len(votes.models)
     shown = pair_probabilities(m) if pairs is None else pair_probabilities(m, pairs)
-    p = get_detector(detector).p_values(_evidence(votes, theta, tie_share(tally, theta), shown))
+    p = get_detector(detector).p_values(evidence_of(votes, theta, tie_share(tally, theta), shown))
     return p, benjamini_hochberg(p)
 
 
@@ -251,7 +246,7 @@ def detection_study(
         raise MorelliError("A study of detection needs voters, accounts, votes and repeats, and 0 < level < 1.")
     check_rankable(tally, ridge)
     plans = [parse_strategy(name) for name in strategies]
-    world = _World.of(tally, recognition.for_models(tally.models), target, direction, pairs, ridge)
+    world = World.of(tally, recognition.for_models(tally.models), target, direction, pairs, ridge)
     conditions = [(taste, plan, number) for taste in tastes for plan in plans for number in votes_per_account]
     detectors = list_detectors()
     detected: list[Detected] = []
@@ -264,7 +259,7 @@ def detection_study(
                 p[detector.name].append(np.where(counted, detector.p_values(evidence), np.nan))
         for detector in detectors:
             place = (detector.name, plan.name, float(taste), int(number))
-            detected.append(_detected(place, p[detector.name], voters, level, seed))
+            detected.append(_detected(place, p[detector.name], voters, level))
             roc += _roc(place, p[detector.name], voters)
         if progress is not None:
             progress(index + 1, len(conditions))
@@ -276,7 +271,7 @@ def detection_study(
         accounts,
         repeats,
         float(gap),
-        45.0,
+        HONEST_GAP,
         tuple(detected),
         tuple(roc),
         tuple(_paced(world, caps, votes_per_account, accounts, voters, votes_per_voter, gap, seed)),
@@ -284,113 +279,26 @@ def detection_study(
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _World:
-    """The board before anything is simulated."""
-
-    tally: Tally
-    recognition: Recognition
-    theta: Float
-    tie: float
-    pairs: Float
-    situation: Situation
-    ridge: float
-
-    @classmethod
-    def of(
-        cls, tally: Tally, known: Recognition, target: str, direction: Direction, pairs: Float | None, ridge: float
-    ) -> _World:
-        theta = solve(tally.score, ridge)
-        m, at, up = len(theta), tally.models.index(target), direction == "up"
-        shown = pair_probabilities(m) if pairs is None else pair_probabilities(m, pairs)
-        rank = int(ranks_of(theta)[at])
-        goal = min(max(rank - 1 if up else rank + 1, 1), m)
-        situation = Situation(theta, tally.battles, shown, known.rates, at, up, goal)
-        return cls(tally, known, theta, tie_share(tally, theta), shown, situation, ridge)
-
-    def honest(self, taste: float, voters: int, votes_per_voter: float, seed: int) -> Votes:
-        n = max(1, round(voters * votes_per_voter))
-        return simulate_votes(
-            self.theta,
-            n,
-            models=self.tally.models,
-            tie=self.tie,
-            pairs=self.pairs,
-            voters=voters,
-            taste=taste,
-            seed=seed,
-        )
-
-    def evidence(self, votes: Votes) -> Evidence:
-        theta = solve((self.tally + votes.tally()).score, self.ridge, self.theta)
-        return _evidence(votes, theta, self.tie, self.pairs)
-
-    def repeats(
-        self,
-        plan: Strategy,
-        taste: float,
-        number: int,
-        accounts: int,
-        voters: int,
-        votes_per_voter: float,
-        repeats: int,
-        seed: int,
-    ) -> Iterator[Evidence]:
-        """Yield the votes of honest voters and then of manipulators, who are the last voters."""
-        m = len(self.theta)
-        policy = plan.policy(self.situation)
-        for repeat in range(repeats):
-            rng = np.random.default_rng([seed, repeat, number, round(taste * 1000)])
-            people = self.honest(taste, voters, votes_per_voter, int(rng.integers(2**31)))
-            truth = self.recognition.resampled(rng).rates
-            table = vote_law(policy, truth, honest_law(self.theta, self.tie)) * self.pairs[:, :, None]
-            voting = table[..., :ABSTAIN]
-            n = accounts * number if float(voting.sum()) > 1e-12 else 0
-            cells = draw_cells(voting, n, rng) if n else np.zeros(0, dtype=np.int64)
-            pair, outcome = np.divmod(cells, 3)
-            left, right = np.divmod(pair, m)
-            assert people.voter is not None
-            votes = Votes(
-                people.models,
-                np.concatenate([people.left, left]),
-                np.concatenate([people.right, right]),
-                np.concatenate([people.outcome, outcome.astype(np.int8)]),
-                np.concatenate([people.voter, voters + np.arange(n) // number]),
-                (*people.voters, *(f"account-{i + 1}" for i in range(accounts))),
-            )
-            yield self.evidence(votes)
-
-
-def _evidence(votes: Votes, theta: Float, tie: float, pairs: Float) -> Evidence:
-    assert votes.voter is not None
-    return Evidence(votes.left, votes.right, votes.outcome, votes.voter, len(votes.voters), theta, tie, pairs)
-
-
-def _detected(place: tuple[str, str, float, int], found: list[Float], voters: int, level: float, seed: int) -> Detected:
-    hits: list[list[NDArray[np.bool_]]] = [[], []]
-    clusters: list[list[NDArray[np.int64]]] = [[], []]
+def _detected(place: tuple[str, str, float, int], found: list[Float], voters: int, level: float) -> Detected:
+    bad_hits: list[NDArray[np.bool_]] = []
+    good_hits: list[NDArray[np.bool_]] = []
     areas = []
-    for repeat, p in enumerate(found):
+    for p in found:
         counted = ~np.isnan(p)
         called = np.zeros(len(p), dtype=np.bool_)
         called[counted] = benjamini_hochberg(p[counted]) <= level
-        for side, part in enumerate((slice(voters, None), slice(0, voters))):
-            hits[side].append(called[part][counted[part]])
-            clusters[side].append(np.full(int(counted[part].sum()), repeat))
+        bad_hits.append(called[voters:][counted[voters:]])
+        good_hits.append(called[:voters][counted[:voters]])
         areas.append(_area(p[voters:][counted[voters:]], p[:voters][counted[:voters]]))
-    bad, good = (np.concatenate(side) for side in hits)
-    bounds = [
-        cluster_bootstrap_interval(side, np.concatenate(group), seed=seed) if len(side) else (float("nan"),) * 2
-        for side, group in zip((bad, good), clusters, strict=True)
-    ]
+    bad, good = np.concatenate(bad_hits), np.concatenate(good_hits)
     called_all = int(bad.sum() + good.sum())
     return Detected(
         *place,
         level,
         float(bad.mean()) if len(bad) else float("nan"),
-        *bounds[0],
+        *binomial_interval(int(bad.sum()), len(bad)),
         float(good.mean()),
-        *bounds[1],
+        *binomial_interval(int(good.sum()), len(good)),
         float(good.sum()) / called_all if called_all else None,
         float(np.mean(areas)),
         len(bad),
@@ -415,7 +323,7 @@ def _roc(place: tuple[str, str, float, int], found: list[Float], voters: int) ->
 
 
 def _paced(
-    world: _World,
+    world: World,
     caps: Sequence[int],
     votes_per_account: Sequence[int],
     accounts: int,
@@ -436,7 +344,7 @@ def _paced(
 
 
 def _kept(
-    world: _World, defences: Sequence[str], tastes: Sequence[float], voters: int, votes_per_voter: float, seed: int
+    world: World, defences: Sequence[str], tastes: Sequence[float], voters: int, votes_per_voter: float, seed: int
 ) -> Iterator[HonestKept]:
     guards = [parse_defence(name) for name in defences]
     for taste in tastes:
@@ -444,8 +352,3 @@ def _kept(
         for guard in guards:
             kept = 1.0 if guard.weigh is None else float(guard.weigh(evidence).mean())
             yield HonestKept(guard.name, float(taste), kept)
-
-
-def detectors_named(names: Sequence[str]) -> list[Detector]:
-    """Return detectors by name."""
-    return [get_detector(name) for name in names]

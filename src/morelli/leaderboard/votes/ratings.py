@@ -257,6 +257,7 @@ def _sandwich(source: Votes | Tally, tally: Tally, theta: Float, ridge: float) -
         middle = -squares
         middle[np.arange(m), np.arange(m)] = squares.sum(axis=1)
     else:
+        assert source.voter is not None
         sums = voter_scores(source, theta)
         voted = len(np.unique(source.voter))
         middle = sums.T @ sums * (voted / (voted - 1.0))
@@ -307,6 +308,7 @@ def _resampled(source: Votes | Tally, n_boot: int, rows: int, rng: np.random.Gen
             wins, ties = counts[:, : m * m].reshape(-1, m, m), counts[:, m * m :].reshape(-1, m, m)
             yield wins + (ties + np.swapaxes(ties, 1, 2)) / 2.0
         return
+    assert source.voter is not None
     who, member = np.unique(source.voter, return_inverse=True)
     for start in range(0, n_boot, rows):
         number = min(rows, n_boot - start)

@@ -72,6 +72,16 @@ class Recognition:
         """Mean over models of the share of their images that get their name, in [0, 1]."""
         return float(np.diagonal(self.rates).mean()) if self.models else float("nan")
 
+    def accuracy_interval(self, seed: int = 0, n_boot: int = 1000) -> tuple[float, float]:
+        """Return the 95% interval of `accuracy` by drawing the images of each model again."""
+        if not self.measured:
+            return self.accuracy, self.accuracy
+        sizes = np.maximum(1, np.rint(self.counts.sum(axis=1))).astype(np.int64)
+        rng = np.random.default_rng(seed)
+        right = rng.binomial(sizes, np.diagonal(self.rates), size=(n_boot, len(sizes))) / sizes
+        low, high = np.quantile(right.mean(axis=1), [0.025, 0.975])
+        return float(low), float(high)
+
     @classmethod
     def of(cls, truth: Sequence[str], answer: Sequence[str | None], n: ArrayLike | None = None) -> Recognition:
         """Return a recognition from pairs of names.
@@ -104,7 +114,7 @@ class Recognition:
                 f'these answers as "{ABSTAINS}".'
             )
         table = np.zeros((len(models), len(models) + 1))
-        columns = [code[a] if a in code else nobody[a] for a in answer]  # type: ignore[index]
+        columns = [code[a] if a in code else nobody[a] for a in answer]
         np.add.at(table, ([code[name] for name in truth], columns), counts)
         return cls(models, table)
 

@@ -94,8 +94,9 @@ class Rigging:
         Votes that were there.
     budget : int
         Battles that manipulators look at, at most.
-    accuracy : float
-        Mean recognition of a model, in [0, 1].
+    accuracy, accuracy_low, accuracy_high : float
+        Mean recognition of a model, in [0, 1], with a 95% interval by drawing images of each model again; counts do
+        not say which images share a prompt, so that it may be too narrow.
     measured : bool
         Whether recognition was measured.
     images : int
@@ -113,6 +114,8 @@ class Rigging:
     honest: int
     budget: int
     accuracy: float
+    accuracy_low: float
+    accuracy_high: float
     measured: bool
     images: int
     tie: float
@@ -256,6 +259,7 @@ def votes_needed(
         round(tally.n),
         scene.budget,
         known.accuracy,
+        *known.accuracy_interval(seed),
         known.measured,
         round(float(known.counts.sum())) if known.measured else 0,
         tie,
@@ -362,7 +366,8 @@ def _needed(
     table = np.array(found)
     reached = int(np.isfinite(table[:, 0]).sum())
     # The order statistic, not a mean of two: one of them may be infinite.
-    low, high = (np.quantile(table, q, axis=0, method=how) for q, how in ((0.025, "lower"), (0.975, "higher")))
+    low = np.quantile(table, 0.025, axis=0, method="lower")
+    high = np.quantile(table, 0.975, axis=0, method="higher")
     battles, votes = table.mean(axis=0).tolist()
     complete = reached == simulations
     return Needed(

@@ -10,14 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, ndtri
 
 from morelli.errors import MorelliError
-from morelli.leaderboard.votes.ballots import LEFT, RIGHT, TIE, Votes
+from morelli.leaderboard.votes.ballots import LEFT, RIGHT, TIE, Tally, Votes
 from morelli.leaderboard.votes.ratings import ELO
 
 __all__ = [
+    "HONEST_GAP",
     "draw_cells",
     "honest_law",
     "model_names",
     "pair_probabilities",
+    "session_times",
+    "simulate_board",
     "simulate_votes",
     "spread_strengths",
 ]
@@ -25,7 +28,9 @@ __all__ = [
 Float = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-_GAP: Final = 45.0  # mean seconds between two votes of one voter
+HONEST_GAP: Final = 45.0
+"""Assumed mean seconds between two votes of an honest voter in a session."""
+
 _SHAPE: Final = 0.7  # of the gamma law of how busy voters are: most vote little, some a lot
 
 
@@ -113,7 +118,7 @@ def draw_cells(table: Float, n: int, rng: np.random.Generator) -> Codes:
     bounds = np.cumsum(table.ravel())
     drawn = np.searchsorted(bounds, rng.random(n) * bounds[-1], side="right")
     # Rounding may put a draw behind the last cell that has a probability.
-    return np.minimum(drawn, int(np.flatnonzero(table.ravel())[-1])).astype(np.int64)
+    return np.asarray(np.minimum(drawn, int(np.flatnonzero(table.ravel())[-1])), dtype=np.int64)
 
 
 def simulate_votes(
@@ -171,7 +176,7 @@ def simulate_votes(
     own = strengths + rng.standard_normal((voters, m)) * (taste / ELO)
     chances = _outcomes(expit(own[voter, left] - own[voter, right]), tie)
     outcome = _outcome(np.cumsum(np.stack(chances[:2], axis=-1), axis=-1), rng)
-    time = session_times(voter, rng.random(voters) * hours * 3600.0, _GAP, rng)
+    time = session_times(voter, rng.random(voters) * hours * 3600.0, HONEST_GAP, rng)
     order = np.argsort(time, kind="stable")
     digits = len(str(voters))
     people = tuple(f"voter-{i + 1:0{digits}d}" for i in range(voters))
@@ -186,6 +191,49 @@ def session_times(voter: Codes, begins: Float, gap: float, rng: np.random.Genera
     first = np.concatenate([[True], voter[1:] != voter[:-1]])
     start = np.maximum.accumulate(np.where(first, passed, 0.0))
     return np.asarray(begins[voter] + passed - start)
+
+
+def simulate_board(
+    models: Sequence[str],
+    honest: int,
+    target: str,
+    *,
+    rank: int | None = None,
+    spread: float = 100.0,
+    tie: float = 0.1,
+    pairs: Float | None = None,
+    seed: int = 0,
+) -> Tally:
+    """Simulate a board of models of which it is not known how good they are.
+
+    Parameters
+    ----------
+    models : sequence of str
+    honest : int
+        Votes.
+    target : str
+        A model whose rank is given.
+    rank : int, optional
+        Its rank by true strength; by default the middle. The other models are ranked at random.
+    spread, tie, pairs, seed
+        See `spread_strengths` and `simulate_votes`.
+
+    Raises
+    ------
+    MorelliError
+        There is no such model or rank.
+    """
+    m = len(models)
+    place = (m + 1) // 2 if rank is None else rank
+    if target not in models:
+        raise MorelliError(f"No model of the board is called {target}; there are: {', '.join(models)}.")
+    if not 1 <= place <= m:
+        raise MorelliError(f"The ranks of {m} models are 1 to {m}, not {place}.")
+    others = np.random.default_rng(seed).permutation([i for i in range(m) if i != list(models).index(target)])
+    order = np.insert(others, place - 1, list(models).index(target))
+    theta = np.empty(m)
+    theta[order] = spread_strengths(m, spread)
+    return simulate_votes(theta, honest, models=models, tie=tie, pairs=pairs, seed=seed).tally()
 
 
 def _outcome(edges: Float, rng: np.random.Generator) -> NDArray[np.int8]:

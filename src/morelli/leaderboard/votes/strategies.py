@@ -19,7 +19,17 @@ from morelli.errors import MorelliError
 from morelli.leaderboard.votes._solve import information, same_rating
 from morelli.leaderboard.votes.ballots import LEFT, RIGHT
 
-__all__ = ["ABSTAIN", "HONEST", "OTHERWISE", "Situation", "Strategy", "list_strategies", "parse_strategy", "vote_law"]
+__all__ = [
+    "ABSTAIN",
+    "HONEST",
+    "OTHERWISE",
+    "Situation",
+    "Strategy",
+    "list_strategies",
+    "parse_strategy",
+    "register_strategy",
+    "vote_law",
+]
 
 Float = NDArray[np.float64]
 

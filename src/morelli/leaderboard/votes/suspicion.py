@@ -8,13 +8,22 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, chdtrc, expit, ndtr, xlogy
+from scipy.special import betainc, betaincinv, chdtrc, expit, ndtr, xlogy
 
 from morelli.errors import MorelliError
 from morelli.leaderboard.votes.ballots import LEFT, TIE
 from morelli.leaderboard.votes.simulation import honest_law
 
-__all__ = ["Detector", "Evidence", "busiest_hour", "get_detector", "list_detectors", "register_detector"]
+__all__ = [
+    "Detector",
+    "Evidence",
+    "binomial_interval",
+    "binomial_tail",
+    "busiest_hour",
+    "get_detector",
+    "list_detectors",
+    "register_detector",
+]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -111,7 +120,16 @@ def binomial_tail(k: Float, n: Float, p: Float) -> Float:
     """Return the probability of `k` or more of `n` at probability `p`, elementwise."""
     inside = (k > 0) & (k <= n)
     value = betainc(np.where(inside, k, 1.0), np.where(inside, n - k + 1.0, 1.0), np.clip(p, 0.0, 1.0))
-    return np.where(inside, value, np.where(k <= 0, 1.0, 0.0))
+    return np.asarray(np.where(inside, value, np.where(k <= 0, 1.0, 0.0)), dtype=np.float64)
+
+
+def binomial_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of a share (Clopper & Pearson 1934), NaN without any trial."""
+    if n == 0:
+        return float("nan"), float("nan")
+    tail = (1.0 - level) / 2.0
+    low = float(betaincinv(k, n - k + 1, tail)) if k else 0.0
+    return low, float(betaincinv(k + 1, n - k, 1.0 - tail)) if k < n else 1.0
 
 
 @register_detector("favour", "wins of one model in a voter's votes against those expected: exact binomial, each model")
@@ -190,18 +208,27 @@ def _taste(evidence: Evidence) -> Float:
 
 @register_detector("agreement", "likelihood of a voter's votes against that of an honest voter's, one-sided")
 def _agreement(evidence: Evidence) -> Float:
-    """Log-likelihood ratio to its mean under the common strengths, by its exact mean and variance, normal."""
+    """Log-likelihood beside its law under the common strengths: exact mean and variance, and Edgeworth's first term.
+
+    Votes against the odds weigh more than votes with them, so that the law leans to low values; a normal law would
+    accuse honest voters (Hall 1992, section 2.3).
+    """
     law = honest_law(evidence.theta, evidence.tie)
     with np.errstate(divide="ignore"):
         logs = np.where(law > 0.0, np.log(law), 0.0)
     mean = xlogy(law, law).sum(axis=2)
     variance = (law * logs**2).sum(axis=2) - mean**2
+    third = (law * (logs - mean[..., None]) ** 3).sum(axis=2)
     left, right = evidence.left, evidence.right
     # An outcome that cannot be (a tie where there are none) is as unlikely as one in a million.
     said = np.where(law > 0.0, logs, np.log(1e-6))[left, right, evidence.outcome]
     excess = evidence.by_voter(said - mean[left, right])
     spread = np.sqrt(np.maximum(evidence.by_voter(variance[left, right]), 0.0))
-    return np.where(spread > 1e-9, ndtr(excess / np.where(spread > 1e-9, spread, 1.0)), 1.0)
+    known = spread > 1e-9
+    scale = np.where(known, spread, 1.0)
+    z, skew = excess / scale, evidence.by_voter(third[left, right]) / scale**3
+    density = np.exp(-(z**2) / 2.0) / np.sqrt(2.0 * np.pi)
+    return np.where(known, np.clip(ndtr(z) - density * skew * (z**2 - 1.0) / 6.0, 0.0, 1.0), 1.0)
 
 
 @register_detector("combined", "the smallest p of the other tests, by Bonferroni")
