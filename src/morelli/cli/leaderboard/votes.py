@@ -158,7 +158,11 @@ def rig(
     budget: Annotated[
         int | None,
         typer.Option(
-            "--budget", min=1, metavar="N", help="Battles looked at, at most.", show_default="as many as honest votes"
+            "--budget",
+            min=1,
+            metavar="N",
+            help="Battles looked at, at most.",
+            show_default="as many as honest votes, at most 100000",
         ),
     ] = None,
     simulations: Annotated[int, typer.Option("--simulations", min=1, metavar="N", help="Of each search.")] = 20,
@@ -293,8 +297,7 @@ def _write(
     def tables() -> Table:
         below = Table.grid()
         for section in sections:
-            for table in section_tables(section):
-                below.add_row(table)
+            below.add_row(section_tables(section)[0])
         return below
 
     provenance = {"command": command, "settings": dict(given), "seed": seed}

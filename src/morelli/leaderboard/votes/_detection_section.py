@@ -25,31 +25,7 @@ def detection_section(study: DetectionStudy, rigging: Rigging | None = None) -> 
     rigging : Rigging, optional
         With rows for defences.
     """
-    columns = (
-        Column("strategy", "strategy"),
-        Column("detector", "test"),
-        Column("taste", "taste", "count"),
-        Column("votes_per_account", "votes an account", "count"),
-        Column("power", "found", "share"),
-        Column("power_low", "95% from", "share"),
-        Column("power_high", "to", "share"),
-        Column("false_alarms", "honest accused", "share"),
-        Column("false_high", "at most", "share"),
-        Column("auc", "AUC", "share"),
-    )
-    level = study.detected[0].level if study.detected else 0.05
-    tables = [
-        Table(
-            "power",
-            f"Accounts found at a false discovery rate of {level:.0%}",
-            columns,
-            tuple(row_of(one, columns) for one in study.detected),
-            "Taste is the spread of honest opinions about each model, in points of Elo; at most: upper end of the "
-            "95% interval.",
-        ),
-        _roc_table(study),
-        _pace_table(study),
-    ]
+    tables = [_power_table(study), _roc_table(study), _pace_table(study)]
     sentences = [_found(study, strategy) for strategy in dict.fromkeys(one.strategy for one in study.detected)]
     worst = max(study.detected, key=lambda one: one.false_alarms, default=None)
     if worst is not None:
@@ -60,7 +36,7 @@ def detection_section(study: DetectionStudy, rigging: Rigging | None = None) -> 
         )
     guarded = [row for row in rigging.rows if row.goal is not None] if rigging is not None else []
     if any(row.defence != "none" for row in guarded):
-        tables.append(_defence_table(study, guarded))
+        tables.insert(0, _defence_table(study, guarded))
         sentences += _defended(guarded)
     charts = tuple(_power_charts(study)) + tuple(_roc_charts(study))
     notes = (
@@ -146,6 +122,8 @@ def _defence_table(study: DetectionStudy, rows: Sequence[Needed]) -> Table:
         Column("factor", "times as many", "number"),
         Column("votes", "votes", "count"),
         Column("accounts", "accounts", "count"),
+        Column("votes_per_account", "votes an account", "count"),
+        Column("dollars", "dollars", "number"),
         Column("reached", "reached", "share"),
         *(Column(f"kept_{taste:g}", f"honest votes kept, taste {taste:g}", "share") for taste in tastes),
     )
@@ -157,7 +135,46 @@ def _defence_table(study: DetectionStudy, rows: Sequence[Needed]) -> Table:
         values.update({f"kept_{taste:g}": kept.get((row.defence, taste)) for taste in tastes})
         lines.append(tuple(values[column.name] for column in columns))
     title = f"What defences change for manipulators who move the model by {ranks} rank{'s' * (ranks > 1)}"
-    return Table("defences", title, columns, tuple(lines), "No figure: not reached within the budget.")
+    return Table(
+        "defences",
+        title,
+        columns,
+        tuple(lines),
+        "No figure: not reached within the budget in all simulations. Manipulators know the defence and "
+        "choose how many votes an account casts.",
+    )
+
+
+def _power_table(study: DetectionStudy) -> Table:
+    """Return what is found where honest tastes differ most, beside the false alarms with every taste."""
+    tastes = sorted({one.taste for one in study.detected})
+    alarms = {(one.detector, one.strategy, one.votes_per_account, one.taste): one for one in study.detected}
+    columns = (
+        Column("strategy", "strategy"),
+        Column("detector", "test"),
+        Column("votes_per_account", "votes an account", "count"),
+        Column("power", "found", "share"),
+        Column("power_low", "95% from", "share"),
+        Column("power_high", "to", "share"),
+        *(Column(f"false_{taste:g}", f"honest accused, taste {taste:g}", "share") for taste in tastes),
+        Column("auc", "AUC", "share"),
+        Column("n_accounts", "n", "count"),
+    )
+    rows = []
+    for one in study.detected:
+        if one.taste == tastes[-1]:
+            key = (one.detector, one.strategy, one.votes_per_account)
+            false = [alarms[(*key, taste)].false_alarms for taste in tastes]
+            shown = row_of(one, [column for column in columns if not column.name.startswith("false_")])
+            rows.append((*shown[:6], *false, *shown[6:]))
+    level = study.detected[0].level if study.detected else 0.05
+    return Table(
+        "power",
+        f"Accounts found at a false discovery rate of {level:.0%}",
+        columns,
+        tuple(rows),
+        "Taste is the spread of honest opinions about each model, in points of Elo; what is found is with the widest.",
+    )
 
 
 def _roc_table(study: DetectionStudy) -> Table:

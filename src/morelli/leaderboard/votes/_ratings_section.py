@@ -59,7 +59,7 @@ def ratings_section(ratings: Ratings, elo: OnlineElo | None = None) -> Section:
     basis = f"{ratings.n:,} votes" + (f" by {ratings.n_voters:,} voters" if ratings.n_voters else "")
     sentences = [
         f"{names[first]} leads {len(names)} models with a rating of {ratings.rating[first]:.0f} "
-        f"({ratings.level:.0%} interval {ratings.low[first]:.0f} to {ratings.high[first]:.0f}), by {basis}; "
+        f"({ratings.level:.0%} interval {ratings.low[first]:.0f} to {ratings.high[first]:.0f}), from {basis}; "
         + (
             "no other model may be the first."
             if rivals == 0
@@ -67,9 +67,10 @@ def ratings_section(ratings: Ratings, elo: OnlineElo | None = None) -> Section:
         )
     ]
     settled = int((ratings.rank_low == ratings.rank_high).sum())
+    widest = int((ratings.rank_high - ratings.rank_low).max()) + 1
     sentences.append(
         f"The rank of {settled} of {len(names)} models is certain at {ratings.level:.0%} for all models at once; the "
-        f"widest interval spans {int((ratings.rank_high - ratings.rank_low).max()) + 1} ranks."
+        f"widest interval spans {widest} rank{'s' * (widest > 1)}."
     )
     if elo is not None:
         width = float((elo.high - elo.low).max())

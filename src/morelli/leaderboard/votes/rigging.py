@@ -34,6 +34,10 @@ _GROWTH: Final = 0.25
 _LEAST_BATCH: Final = 20
 _MOST_BATCH: Final = 500_000
 _ACCOUNTS: Final = 8  # accounts in a batch, where a defence judges accounts
+_SMALLER: Final = (30, 10, 3)
+"""Votes of an account that manipulators try as well, where a defence judges accounts: less evidence in each."""
+
+_USUAL_BUDGET: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ class Needed:
     votes_low, votes_high : float or None
     accounts : int or None
         For the mean of the votes.
+    votes_per_account : int
+        What suits the manipulators best; only where a defence judges accounts it is less than an account could cast.
     dollars : float or None
         For the mean of battles and votes.
     """
@@ -77,6 +83,7 @@ class Needed:
     votes_high: float | None = None
     accounts: int | None = None
     dollars: float | None = None
+    votes_per_account: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -163,6 +170,7 @@ def votes_needed(
     Manipulators come on top of the votes that are there. In each simulation battles are drawn as the operator shows
     them, images are recognised with the measured confusion, the strategy votes, and ratings are fitted anew after
     batches that grow by a quarter of what was before; the batch in which the goal is reached is bisected to the battle.
+    Where a defence judges accounts, manipulators know, and share the votes among more accounts if that is cheaper.
     What was measured on a finite number of images is drawn anew in each simulation, so that intervals hold that
     uncertainty too; the manipulator acts by the measured confusion. Ties in rating count against the manipulator.
 
@@ -181,7 +189,7 @@ def votes_needed(
         Whether the manipulators push the target or, as rivals of it, pull it down.
     simulations : int
     budget : int, optional
-        Battles that manipulators look at, at most; by default as many as there are honest votes.
+        Battles that manipulators look at, at most; by default as many as there are honest votes, and at most 100,000.
     pairs : ndarray, shape (M, M), optional
         See `pair_probabilities`; all pairs alike by default.
     price : Price, optional
@@ -189,7 +197,7 @@ def votes_needed(
         See `fit_ratings`.
     seed : int
     progress : callable, optional
-        Called with the simulations done and their number.
+        Called with the rows done and their number.
 
     Returns
     -------
@@ -228,29 +236,32 @@ def votes_needed(
         pair_probabilities(m) if pairs is None else pair_probabilities(m, pairs),
         at,
         up,
-        ceil(tally.n) if budget is None else budget,
+        min(ceil(tally.n), _USUAL_BUDGET) if budget is None else budget,
         ridge,
         cost.votes_per_account,
         parse_defence("none"),
     )
-    rows, done = [], 0
-    total = len(guards) * len(plans) * len(ranks) * simulations
+    rows: list[Needed] = []
+    total = len(guards) * len(plans) * len(ranks)
     for guard in guards:
         here = _guarded(scene, guard)
-        account = cost if guard.most_votes is None else replace(cost, votes_per_account=here.per_account)
+        smaller = () if guard.weigh is None else (size for size in _SMALLER if size < here.per_account)
+        sizes = (here.per_account, *smaller)
         for plan in plans:
             for r in ranks:
                 goal = start - r if up else start + r
-                found: list[tuple[float, float]] = []
-                if 1 <= goal <= m:
-                    key = crc32(f"{guard.name} {plan.name} {r}".encode())
-                    for number in range(simulations):
-                        rng = np.random.default_rng([seed, key, number])
-                        found.append(_simulate(here, plan, goal, rng))
-                        if progress is not None:
-                            progress(done + number + 1, total)
-                done += simulations
-                rows.append(_needed(plan.name, guard.name, r, goal if found else None, simulations, found, account))
+                tried = []
+                for size in sizes if 1 <= goal <= m else ():
+                    key = [seed, crc32(f"{guard.name} {plan.name} {r} {size}".encode())]
+                    sized = replace(here, per_account=size)
+                    found = [
+                        _simulate(sized, plan, goal, np.random.default_rng([*key, number]))
+                        for number in range(simulations)
+                    ]
+                    tried.append(_needed(plan.name, guard.name, r, goal, found, replace(cost, votes_per_account=size)))
+                rows.append(min(tried, key=_effort, default=Needed(plan.name, guard.name, r, None, 0, 0)))
+                if progress is not None:
+                    progress(len(rows), total)
     return Rigging(
         tally.models,
         target,
@@ -316,6 +327,8 @@ def _simulate(scene: _Scene, strategy: Strategy, goal: int, rng: np.random.Gener
             part = tally_of_cells(scene.tally.models, cells[:number], None if weights is None else weights[:number])
             return score + part.score, part.battles
 
+        if weights is not None and not weights.any() and len(votes) >= 100 * scene.per_account:
+            return np.inf, np.inf  # of a hundred accounts nothing counts, and nothing will of others
         new, more = after(len(votes))
         moved = solve(new, scene.ridge, theta)
         if _reached(moved, scene.target, scene.up, goal):
@@ -356,26 +369,23 @@ def _needed(
     strategy: str,
     defence: str,
     ranks: int,
-    goal: int | None,
-    simulations: int,
+    goal: int,
     found: list[tuple[float, float]],
     price: Price,
 ) -> Needed:
-    if goal is None:
-        return Needed(strategy, defence, ranks, None, 0, 0)
     table = np.array(found)
     reached = int(np.isfinite(table[:, 0]).sum())
     # The order statistic, not a mean of two: one of them may be infinite.
     low = np.quantile(table, 0.025, axis=0, method="lower")
     high = np.quantile(table, 0.975, axis=0, method="higher")
     battles, votes = table.mean(axis=0).tolist()
-    complete = reached == simulations
+    complete = reached == len(found)
     return Needed(
         strategy,
         defence,
         ranks,
         goal,
-        simulations,
+        len(found),
         reached,
         battles if complete else None,
         _finite(low[0]),
@@ -385,7 +395,13 @@ def _needed(
         _finite(high[1]),
         price.accounts(votes) if complete else None,
         price.dollars(battles, votes) if complete else None,
+        price.votes_per_account,
     )
+
+
+def _effort(row: Needed) -> tuple[int, float, float]:
+    """Order results as manipulators like them: sure ones first, then by dollars and battles."""
+    return -row.reached, row.dollars or 0.0, row.battles or 0.0
 
 
 def _finite(value: float) -> float | None:

@@ -155,7 +155,7 @@ def _favour(evidence: Evidence) -> Float:
     p = table(np.concatenate([chance, 1.0 - chance])) / np.maximum(n, 1.0)
     tails = np.minimum(binomial_tail(k, n, p), binomial_tail(n - k, n, 1.0 - p))
     smallest = np.where(n > 0, 2.0 * tails, 1.0).min(axis=1, initial=1.0)
-    return np.minimum(1.0, smallest * np.maximum(1, (n > 0).sum(axis=1)))
+    return np.asarray(np.minimum(1.0, smallest * np.maximum(1, (n > 0).sum(axis=1))))
 
 
 @register_detector(
