@@ -143,6 +143,7 @@ class Votes:
     def take(self, index: ArrayLike) -> Votes:
         """Return the votes at `index` (integers or a mask), with all names kept."""
         at = np.asarray(index)
+        at = at if at.size else at.astype(np.int64)
         return replace(
             self,
             left=self.left[at],
