@@ -82,7 +82,7 @@ def rate(
     if table.voter is not None:
         sections.append(voters_section(table, *judge_voters(table, detector, ridge=ridge), detector))
     given = {"anchor": anchor, "ridge": ridge, "interval": interval, "k": k, "orders": orders, "test": detector}
-    _write(sections, output, f"Ratings by {votes.name}", f"morelli leaderboard rate {votes.name}", given, seed, as_json)
+    _write(sections, output, f"Ratings by {votes.name}", given, seed, as_json)
 
 
 def rig(
@@ -277,15 +277,13 @@ def rig(
         "repeats": repeats,
         "ridge": ridge,
     }
-    command = f"morelli leaderboard rig --confusion {confusion.name} --target {target}"
-    _write(sections, output, f"Manipulated votes by {source}", command, given, seed, as_json)
+    _write(sections, output, f"Manipulated votes by {source}", given, seed, as_json)
 
 
 def _write(
     sections: Sequence[Section],
     output: Path,
     title: str,
-    command: str,
     given: Mapping[str, Any],
     seed: int,
     as_json: bool,
@@ -293,6 +291,7 @@ def _write(
     from rich.table import Table
 
     from morelli.report.leaderboard import section_tables, sections_headline, write_sections
+    from morelli.studies.run import command_line
 
     def tables() -> Table:
         below = Table.grid()
@@ -300,7 +299,7 @@ def _write(
             below.add_row(section_tables(section)[0])
         return below
 
-    provenance = {"command": command, "settings": dict(given), "seed": seed}
+    provenance = {"command": command_line(), "settings": dict(given), "seed": seed}
     files = write_sections(sections, output, title=title, provenance=provenance)
     tell_study(
         output,
@@ -310,6 +309,8 @@ def _write(
         sections[0].findings.notes,
         [path.relative_to(output).as_posix() for path in files if path.parent == output],
     )
+    if sections[0].findings.unanswered:
+        raise typer.Exit(1)
 
 
 def _first(names: tuple[str, ...], target: str, number: int | None, source: Path) -> tuple[str, ...]:

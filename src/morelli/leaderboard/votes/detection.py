@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 
 from morelli.errors import MorelliError
 from morelli.leaderboard.votes._solve import check_rankable, solve
@@ -251,18 +252,19 @@ def detection_study(
     detectors = list_detectors()
     detected: list[Detected] = []
     roc: list[RocPoint] = []
-    for index, (taste, plan, number) in enumerate(conditions):
-        p: dict[str, list[Float]] = {detector.name: [] for detector in detectors}
-        for evidence in world.repeats(plan, taste, number, accounts, voters, votes_per_voter, repeats, seed):
-            counted = evidence.by_voter() > 0
+    with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
+        for index, (taste, plan, number) in enumerate(conditions):
+            p: dict[str, list[Float]] = {detector.name: [] for detector in detectors}
+            for evidence in world.repeats(plan, taste, number, accounts, voters, votes_per_voter, repeats, seed):
+                counted = evidence.by_voter() > 0
+                for detector in detectors:
+                    p[detector.name].append(np.where(counted, detector.p_values(evidence), np.nan))
             for detector in detectors:
-                p[detector.name].append(np.where(counted, detector.p_values(evidence), np.nan))
-        for detector in detectors:
-            place = (detector.name, plan.name, float(taste), int(number))
-            detected.append(_detected(place, p[detector.name], voters, level))
-            roc += _roc(place, p[detector.name], voters)
-        if progress is not None:
-            progress(index + 1, len(conditions))
+                place = (detector.name, plan.name, float(taste), int(number))
+                detected.append(_detected(place, p[detector.name], voters, level))
+                roc += _roc(place, p[detector.name], voters)
+            if progress is not None:
+                progress(index + 1, len(conditions))
     return DetectionStudy(
         target,
         direction,

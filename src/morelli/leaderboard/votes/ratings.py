@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.special import expit, ndtri
+from threadpoolctl import threadpool_limits
 
 from morelli.errors import MorelliError
 from morelli.leaderboard.votes._solve import check_rankable, information, is_separated, ranks_of, solve
@@ -127,40 +128,41 @@ def fit_ratings(
     tally = votes if isinstance(votes, Tally) else votes.tally()
     _check(tally, interval, n_boot, level, anchor)
     check_rankable(tally, ridge)
-    theta = solve(tally.score, ridge)
-    known = 0 if isinstance(votes, Tally) or votes.voter is None else len(np.unique(votes.voter))
-    if by_voter and known < 2:
-        raise MorelliError("An interval by voter needs votes with two voters or more.")
-    clustered = known >= 2 if by_voter is None else by_voter
-    notes = [f"A ridge of {ridge:g} draws all ratings towards their mean."] if ridge else []
-    if clustered and known < _FEW_VOTERS:
-        notes.append(f"Intervals rest on {known} voters; with so few they are too narrow.")
-    source = votes if clustered and isinstance(votes, Votes) else tally
-    if interval == "sandwich":
-        covariance = _sandwich(source, tally, theta, ridge)
-        vectors, values = _root(covariance)
-        draws = np.random.default_rng(seed).standard_normal((_DRAWS, len(theta))) * values @ vectors.T
-    else:
-        replicas, separated = _bootstrap(source, theta, ridge, n_boot, seed)
-        draws = replicas - theta
-        covariance = np.cov(replicas, rowvar=False, bias=True)
-        if separated:
-            notes.append(
-                f"In {separated} of {n_boot} resamples a model never loses: its rating there is held by a ridge of "
-                f"{max(ridge, _BOOTSTRAP_RIDGE):g} only, and intervals are as wide as that."
-            )
-    if tally.wins.sum() == 0.0:
-        notes.append("All votes are ties: the votes do not vary, and the intervals have no width.")
-    shift, contrast = _contrast(tally.models, anchor)
-    rating = (mean if anchor is None else anchor[1]) + ELO * (theta - shift @ theta)
-    if interval == "sandwich":
-        spread = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", contrast, covariance, contrast), 0.0))
-        half = ELO * float(ndtri((1.0 + level) / 2.0)) * spread
-        low, high = rating - half, rating + half
-    else:
-        moved = rating + ELO * draws @ contrast.T
-        low, high = np.quantile(moved, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0)
-    first, last = rank_intervals(theta, covariance, draws, level)
+    with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
+        theta = solve(tally.score, ridge)
+        known = 0 if isinstance(votes, Tally) or votes.voter is None else len(np.unique(votes.voter))
+        if by_voter and known < 2:
+            raise MorelliError("An interval by voter needs votes with two voters or more.")
+        clustered = known >= 2 if by_voter is None else by_voter
+        notes = [f"A ridge of {ridge:g} draws all ratings towards their mean."] if ridge else []
+        if clustered and known < _FEW_VOTERS:
+            notes.append(f"Intervals rest on {known} voters; with so few they are too narrow.")
+        source = votes if clustered and isinstance(votes, Votes) else tally
+        if interval == "sandwich":
+            covariance = _sandwich(source, tally, theta, ridge)
+            vectors, values = _root(covariance)
+            draws = np.random.default_rng(seed).standard_normal((_DRAWS, len(theta))) * values @ vectors.T
+        else:
+            replicas, separated = _bootstrap(source, theta, ridge, n_boot, seed)
+            draws = replicas - theta
+            covariance = np.cov(replicas, rowvar=False, bias=True)
+            if separated:
+                notes.append(
+                    f"In {separated} of {n_boot} resamples a model never loses: its rating there is held by a ridge of "
+                    f"{max(ridge, _BOOTSTRAP_RIDGE):g} only, and intervals are as wide as that."
+                )
+        if tally.wins.sum() == 0.0:
+            notes.append("All votes are ties: the votes do not vary, and the intervals have no width.")
+        shift, contrast = _contrast(tally.models, anchor)
+        rating = (mean if anchor is None else anchor[1]) + ELO * (theta - shift @ theta)
+        if interval == "sandwich":
+            spread = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", contrast, covariance, contrast), 0.0))
+            half = ELO * float(ndtri((1.0 + level) / 2.0)) * spread
+            low, high = rating - half, rating + half
+        else:
+            moved = rating + ELO * draws @ contrast.T
+            low, high = np.quantile(moved, [(1.0 - level) / 2.0, (1.0 + level) / 2.0], axis=0)
+        first, last = rank_intervals(theta, covariance, draws, level)
     return Ratings(
         tally.models,
         theta,

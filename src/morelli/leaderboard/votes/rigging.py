@@ -10,6 +10,7 @@ from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from morelli.errors import MorelliError
 from morelli.leaderboard.votes._solve import check_rankable, ranks_of, same_rating, solve
@@ -243,25 +244,28 @@ def votes_needed(
     )
     rows: list[Needed] = []
     total = len(guards) * len(plans) * len(ranks)
-    for guard in guards:
-        here = _guarded(scene, guard)
-        smaller = () if guard.weigh is None else (size for size in _SMALLER if size < here.per_account)
-        sizes = (here.per_account, *smaller)
-        for plan in plans:
-            for r in ranks:
-                goal = start - r if up else start + r
-                tried = []
-                for size in sizes if 1 <= goal <= m else ():
-                    key = [seed, crc32(f"{guard.name} {plan.name} {r} {size}".encode())]
-                    sized = replace(here, per_account=size)
-                    found = [
-                        _simulate(sized, plan, goal, np.random.default_rng([*key, number]))
-                        for number in range(simulations)
-                    ]
-                    tried.append(_needed(plan.name, guard.name, r, goal, found, replace(cost, votes_per_account=size)))
-                rows.append(min(tried, key=_effort, default=Needed(plan.name, guard.name, r, None, 0, 0)))
-                if progress is not None:
-                    progress(len(rows), total)
+    with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
+        for guard in guards:
+            here = _guarded(scene, guard)
+            smaller = () if guard.weigh is None else (size for size in _SMALLER if size < here.per_account)
+            sizes = (here.per_account, *smaller)
+            for plan in plans:
+                for r in ranks:
+                    goal = start - r if up else start + r
+                    tried = []
+                    for size in sizes if 1 <= goal <= m else ():
+                        key = [seed, crc32(f"{guard.name} {plan.name} {r} {size}".encode())]
+                        sized = replace(here, per_account=size)
+                        found = [
+                            _simulate(sized, plan, goal, np.random.default_rng([*key, number]))
+                            for number in range(simulations)
+                        ]
+                        tried.append(
+                            _needed(plan.name, guard.name, r, goal, found, replace(cost, votes_per_account=size))
+                        )
+                    rows.append(min(tried, key=_effort, default=Needed(plan.name, guard.name, r, None, 0, 0)))
+                    if progress is not None:
+                        progress(len(rows), total)
     return Rigging(
         tally.models,
         target,
