@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import math
 import random
 import time
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def main() -> None:
     rows: list[tuple[str, float, int]] = []
 
     def add(what: str, value: float, n: int) -> None:
-        rows.append((what, round(value, 4), n))
+        rows.append((what, float(f"{value:.4g}"), n))
         print(rows[-1], flush=True)
 
     speed(arguments.votes, add)
@@ -128,7 +129,7 @@ def loop(theta: np.ndarray, n: int) -> np.ndarray:
     wins = [[0] * m for _ in range(m)]
     for _ in range(n):
         i, j = draw.sample(range(m), 2)
-        p = 1.0 / (1.0 + np.exp(strengths[j] - strengths[i]))
+        p = 1.0 / (1.0 + math.exp(strengths[j] - strengths[i]))
         if draw.random() < p:
             wins[i][j] += 1
         else:

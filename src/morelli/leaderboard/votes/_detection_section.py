@@ -102,8 +102,14 @@ def _defended(rows: Sequence[Needed]) -> list[str]:
         if factors:
             name = max(factors, key=lambda key: factors[key])
             parts.append(f"needs at most {factors[name]:.1f} times the battles against the other defences ({name})")
+        many = max((row for row in here.values() if row.accounts), key=lambda row: row.accounts or 0)
+        if many is not bare:
+            parts.append(
+                f"votes from {many.accounts:,} accounts instead of {bare.accounts:,} against {many.defence}, which takes "
+                f"{(many.battles or 0.0) / bare.battles:.1f} times the battles"
+            )
         if parts:
-            sentences.append(f"{strategy} {' and '.join(parts)}.")
+            sentences.append(f"{strategy} {', and '.join(parts)}.")
     return sentences
 
 
