@@ -63,7 +63,8 @@ def test_rate_as_json_with_an_anchor(run, table, tmp_path):
 
 
 def test_rig_on_a_table(run, table, confusion, tmp_path):
-    result = run("rig", "--votes", table, "--confusion", confusion, "--target", "sdxl", "-o", tmp_path, *FAST)
+    given = ("--votes", table, "--confusion", confusion, "--target", "sdxl", "--ranks", "1", "-o", tmp_path)
+    result = run("rig", *given, *FAST)
     assert result.exit_code == 0, result.stderr
     assert "move sdxl up by 1 rank from rank 4" in result.stdout
     assert "remove:combined" in result.stdout

@@ -105,8 +105,8 @@ def _defended(rows: Sequence[Needed]) -> list[str]:
         many = max((row for row in here.values() if row.accounts), key=lambda row: row.accounts or 0)
         if many is not bare:
             parts.append(
-                f"votes from {many.accounts:,} accounts instead of {bare.accounts:,} against {many.defence}, which takes "
-                f"{(many.battles or 0.0) / bare.battles:.1f} times the battles"
+                f"votes from {many.accounts:,} accounts instead of {bare.accounts:,} against {many.defence}, which "
+                f"takes {(many.battles or 0.0) / bare.battles:.1f} times the battles"
             )
         if parts:
             sentences.append(f"{strategy} {', and '.join(parts)}.")
