@@ -39,7 +39,10 @@ class Planned:
     train, test, background : ndarray of int64
         Rows of the catalog; those that cannot be measured are not known yet.
     references : ndarray of int64
-        Rows of judged prompts that are known; empty for attributors that have no use for them.
+        Rows of judged prompts that are known: to attributors that are told prompts, and all others learn from them
+        only which classes are candidates for a prompt.
+    prompts : bool
+        Whether the attributor is told prompts.
     key : dict
         All that determines the predictions.
     name : str
@@ -54,6 +57,7 @@ class Planned:
     test: Rows
     background: Rows
     references: Rows
+    prompts: bool
     key: dict[str, Any]
     name: str
     fit: str
@@ -158,9 +162,7 @@ class Bench:
             background = apart(trial.background, ~test_mask & np.array([name not in classes for name in labels]))
         references = np.zeros(0, dtype=np.int64)
         if trial.same_prompt is not None:
-            test, here = self._dealt(trial, test)
-            if self.spec(trial.attributor).info.prompts:
-                references = here
+            test, references = self._dealt(trial, test)
         else:
             test = nested_rows(test, labels, self.groups.ids, trial.test.per_class, order)
         self._check(trial, labels, train, test)
@@ -257,7 +259,16 @@ class Bench:
                 "prompts": self._prompts_hash(np.concatenate([references, test])),
             }
         return Planned(
-            trial, spec.encoder, train, test, background, references, key, PartStore.name(key), same_for_all(fit)
+            trial=trial,
+            encoder=spec.encoder,
+            train=train,
+            test=test,
+            background=background,
+            references=references,
+            prompts=spec.info.prompts,
+            key=key,
+            name=PartStore.name(key),
+            fit=same_for_all(fit),
         )
 
     def _prompts_hash(self, rows: Rows) -> str:

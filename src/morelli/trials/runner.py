@@ -23,6 +23,7 @@ from morelli.trials._parts import Kept, PartStore, Stopwatch
 from morelli.trials.engine import judge
 from morelli.trials.plan import Bench, Fit, Planned, fits_of
 from morelli.trials.predictions import Predictions
+from morelli.trials.same_prompt import among_candidates
 from morelli.trials.selection import Rows
 from morelli.trials.trial import Trial
 from morelli.views import parse_view
@@ -264,7 +265,9 @@ def rows_to_measure(planned: Sequence[Planned]) -> dict[tuple[str, str], Rows]:
     wanted: dict[tuple[str, str], list[Rows]] = {}
     for one in planned:
         for view in one.trial.train_views:
-            wanted.setdefault((one.encoder, view), []).extend((one.train, one.background, one.references))
+            wanted.setdefault((one.encoder, view), []).extend((one.train, one.background))
+            if one.prompts:
+                wanted[one.encoder, view].append(one.references)
         wanted.setdefault((one.encoder, one.trial.test_view), []).append(one.test)
     return {key: np.unique(np.concatenate(rows)) for key, rows in wanted.items()}
 
@@ -322,8 +325,14 @@ class _Setup:
         )
         fit_seconds = watch.lap()
         lineages, _ = lineages_of(references, trial.label, [str(name) for name in fitted.classes_])
-        for one in fit.planned:
-            seen = self._features(one.encoder, one.trial.test_view, one.test)
+        table: tuple[str, Rows, Features] | None = None
+        for one in sorted(fit.planned, key=lambda one: one.trial.test_view):
+            view = one.trial.test_view
+            if table is None or table[0] != view:
+                # What several trials judge is read once.
+                rows = np.unique(np.concatenate([same.test for same in fit.planned if same.trial.test_view == view]))
+                table = view, rows, self._features(one.encoder, view, rows)
+            seen = table[2].take(np.searchsorted(table[1], one.test))
             groups = replace(self.bench.groups, ids=self.bench.groups.ids[one.test])
             watch.lap()
             predictions = judge(
@@ -336,6 +345,8 @@ class _Setup:
                 trial.label,
                 self._prompts(one, one.test),
             )
+            if trial.same_prompt is not None and not one.prompts:
+                predictions = among_candidates(predictions, self._candidates(one, predictions.classes))
             # Evidence by family is many times the rest, and no study of trials reads it.
             slim = replace(predictions, evidence={}, family_proba={}, without_family={})
             absent = self._absent(first.train[~usable], one.test[~seen.ok])
@@ -345,7 +356,7 @@ class _Setup:
     def _informed(self, fitted: Any, one: Planned) -> Attributor:
         """Give references of the judged prompts to an attributor that has a use for them."""
         trial = one.trial
-        if not self.bench.spec(trial.attributor).info.prompts:
+        if not one.prompts:
             known: Attributor = fitted
             return known
         if trial.same_prompt is None or len(trial.train_views) > 1:
@@ -363,9 +374,15 @@ class _Setup:
         )
         return informed
 
+    def _candidates(self, one: Planned, classes: Sequence[str]) -> NDArray[np.bool_]:
+        """Return which classes have references for the prompts of the judged images, shape (n, K)."""
+        labels, prompts = self.bench.labels(one.trial.label), self.bench.prompts
+        found = {(prompts[row], labels[row]) for row in one.references}
+        return np.array([[(prompts[row], name) in found for name in classes] for row in one.test], dtype=np.bool_)
+
     def _prompts(self, one: Planned, rows: Rows) -> Prompts | None:
         """Return the prompts of rows, for an attributor that is told."""
-        if not self.bench.spec(one.trial.attributor).info.prompts:
+        if not one.prompts:
             return None
         return Prompts(self.bench.prompts[rows], self.bench.texts[rows])
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.prompts import deal_episode
 from morelli.errors import MorelliError
+from morelli.trials.predictions import Predictions
 from morelli.trials.selection import Rows
 
-__all__ = ["SamePrompt", "deal_same_prompt"]
+__all__ = ["SamePrompt", "among_candidates", "deal_same_prompt"]
 
 _ORDER = 3  # keeps this stream of random numbers apart from others with the same seed
 
@@ -31,6 +32,8 @@ class SamePrompt:
         Prompts with fewer classes are left out.
     short : bool, default False
         Whether classes with fewer images stay candidates, with the references that there are.
+    draw : int, default 0
+        Number of a random order in which images are taken: a repetition that changes nothing else.
 
     Raises
     ------
@@ -42,6 +45,7 @@ class SamePrompt:
     judged: int | None = None
     candidates: int = 2
     short: bool = False
+    draw: int = 0
 
     def __post_init__(self) -> None:
         if self.references < 1 or self.candidates < 2 or (self.judged is not None and self.judged < 1):
@@ -75,7 +79,7 @@ def deal_same_prompt(
     """
     taking = rows[np.isin(prompts[rows], _with_candidates(prompts[rows], classes[rows], deal.candidates))]
     # The order is that of all rows of the catalog: it must not depend on which of them take part.
-    turn = np.argsort(np.random.default_rng([seed, _ORDER]).permutation(len(classes))[taking])
+    turn = np.argsort(np.random.default_rng([seed, _ORDER, deal.draw]).permutation(len(classes))[taking])
     shuffled = taking[turn]
     judged, known = deal_episode(
         classes[shuffled], prompts[shuffled], deal.references, None, judged=deal.judged, short=deal.short
@@ -84,6 +88,25 @@ def deal_same_prompt(
     # Too few images may have left a class without anybody to be told from.
     able = _with_candidates(prompts[known], classes[known], 2)
     return np.sort(judged[np.isin(prompts[judged], able)]), np.sort(known[np.isin(prompts[known], able)])
+
+
+def among_candidates(predictions: Predictions, candidates: NDArray[np.bool_]) -> Predictions:
+    """Return predictions of an attributor that was not told which classes are candidates, with all others left out.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    candidates : ndarray of bool, shape (n, K)
+        Which classes each image may be of; all are left where none is.
+    """
+    allowed = candidates | ~candidates.any(axis=1, keepdims=True)
+    held = np.where(allowed, predictions.proba, 0.0)
+    total = held.sum(axis=1, keepdims=True)
+    # All probability may have lain elsewhere: then the candidates are equal.
+    even = allowed / allowed.sum(axis=1, keepdims=True)
+    proba = np.where(total > 0, held / np.where(total > 0, total, 1.0), even)
+    proba = np.where(predictions.answered[:, None], proba, np.nan)
+    return replace(predictions, proba=proba, prediction_set=predictions.prediction_set & allowed)
 
 
 def _with_candidates(prompts: NDArray[np.int64], classes: NDArray[np.int64], least: int) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ from morelli.attributors.answers import Answers, Training
 from morelli.attributors.doubting import Doubting
 from morelli.attributors.fusion import fit_fusion_weights
 from morelli.attributors.prompts._known import Known, deal_episode
+from morelli.attributors.prompts._reading import Reading, choose_families, family_of
 from morelli.errors import NotEnoughDataError
 
 __all__ = ["Asked", "Float", "Informed", "PromptAttributor"]
@@ -66,6 +67,11 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
+    blocks : mapping of str to slice, optional
+        Columns of each family of features; by default all are one, an embedding.
+    family : str, optional
+        How the names of the families begin that are read; by default all are read. An embedding that is read alone is
+        read as it is; other features, which have units of their own, are standardised by the lessons.
     n_folds : int, default 5
         Folds of whole groups.
     rounds : int, default 4
@@ -78,10 +84,24 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
     ----------
     classes_ : ndarray, shape (K,)
         Of the lessons, sorted.
+    families_ : dict of str to slice
+        Those that are read, and their columns among what is read.
     lessons_ : Known
+        What is read of them.
     """
 
-    def __init__(self, *, n_folds: int = 5, rounds: int = 4, level: float = 0.9, random_state: int = 0) -> None:
+    def __init__(
+        self,
+        blocks: Mapping[str, slice] | None = None,
+        *,
+        family: str | None = None,
+        n_folds: int = 5,
+        rounds: int = 4,
+        level: float = 0.9,
+        random_state: int = 0,
+    ) -> None:
+        self.blocks = blocks
+        self.family = family
         self.n_folds = n_folds
         self.rounds = rounds
         self.level = level
@@ -123,6 +143,8 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
         ------
         NotEnoughDataError
             Fewer than two classes.
+        MorelliError
+            There is no such family.
         ValueError
             Shapes that do not fit, or values that are not finite.
         """
@@ -130,7 +152,11 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
         self.classes_, codes = np.unique(labels, return_inverse=True)
         check_classes(self.classes_, codes, 1)
         asked, words = _checked(prompts, texts, len(values))
-        self.lessons_ = Known(values, codes.astype(np.int64), asked, len(self.classes_), words)
+        chosen = choose_families(self.blocks, values.shape[1], self.family)
+        self._reading = Reading.learn(values, chosen, raw=len(chosen) == 1 and family_of(chosen) is not None)
+        ends = np.cumsum([len(range(*block.indices(values.shape[1]))) for block in chosen.values()]).tolist()
+        self.families_ = {name: slice(a, b) for name, a, b in zip(chosen, [0, *ends], ends, strict=False)}
+        self.lessons_ = Known(self._reading.read(values), codes.astype(np.int64), asked, len(self.classes_), words)
         self._groups = check_group_ids(asked if groups is None else groups, len(values))
         self._fold, _ = deal_references(codes, self._groups, self.classes_, self.n_folds, self.random_state)
         self._of_fold: dict[int, Any] = {}
@@ -174,7 +200,7 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
         if not seen.any():
             raise NotEnoughDataError("There is no reference of a class that the lessons have.")
         codes = np.searchsorted(self.classes_, labels[seen]).astype(np.int64)
-        known = Known(values[seen], codes, asked[seen], len(self.classes_), words[seen])
+        known = Known(self._reading.read(values[seen]), codes, asked[seen], len(self.classes_), words[seen])
         if references is None:
             cells = len(np.unique(np.stack([known.codes, known.prompts]), axis=1).T)
             references = max(1, round(len(known) / cells))
@@ -303,7 +329,7 @@ class Informed:
             As for :meth:`PromptAttributor.fit`.
         """
         values = validate_data(self._attributor, X, dtype=[np.float64, np.float32], reset=False)
-        asked = Asked(values, *_checked(prompts, texts, len(values)))
+        asked = Asked(self._attributor._reading.read(values), *_checked(prompts, texts, len(values)))
         scores = self._attributor._experts(self._attributor.learned_, self._known, asked)
         candidates = self._known.occupied(asked.prompts)
         candidates[~candidates.any(axis=1)] = True

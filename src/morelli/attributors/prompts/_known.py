@@ -42,7 +42,7 @@ class Known:
         at = np.asarray(index)
         return Known(self.X[at], self.codes[at], self.prompts[at], self.n_classes, self.texts[at])
 
-    def columns(self, block: slice) -> Known:
+    def columns(self, block: slice | NDArray[np.int64]) -> Known:
         """Return the images with some columns only."""
         return Known(self.X[:, block], self.codes, self.prompts, self.n_classes, self.texts)
 

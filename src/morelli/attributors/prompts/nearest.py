@@ -65,21 +65,23 @@ class PromptCentroid(PromptAttributor):
 
     Parameters
     ----------
-    metric : {"euclidean", "cosine"}, default "euclidean"
-    n_folds, rounds, level, random_state
+    blocks, family, n_folds, rounds, level, random_state
         As for `PromptAttributor`.
+    metric : {"euclidean", "cosine"}, default "euclidean"
     """
 
     def __init__(
         self,
+        blocks: Mapping[str, slice] | None = None,
         *,
         metric: Metric = "euclidean",
+        family: str | None = None,
         n_folds: int = 5,
         rounds: int = 4,
         level: float = 0.9,
         random_state: int = 0,
     ) -> None:
-        super().__init__(n_folds=n_folds, rounds=rounds, level=level, random_state=random_state)
+        super().__init__(blocks, family=family, n_folds=n_folds, rounds=rounds, level=level, random_state=random_state)
         self.metric = metric
 
     def _learn(self, known: Known) -> float:
@@ -139,7 +141,7 @@ class PromptDiscriminant(PromptAttributor):
 def _register_centroid(name: str, metric: Metric, summary: str) -> None:
     @register_attributor(name, summary=summary, source=_LEADERBOARDS, encoder="forensic", n_folds=None, prompts=True)
     def make(blocks: Mapping[str, slice], *, seed: int, level: float, **options: Any) -> PromptCentroid:
-        return PromptCentroid(**{"metric": metric, "random_state": seed, "level": level, **options})
+        return PromptCentroid(dict(blocks), **{"metric": metric, "random_state": seed, "level": level, **options})
 
 
 _register_centroid("prompt-centroid", "euclidean", "Nearest centroid of the image's own prompt.")
@@ -155,7 +157,7 @@ _register_centroid("prompt-centroid:cosine", "cosine", "Nearest centroid of the 
     prompts=True,
 )
 def _neighbours(blocks: Mapping[str, slice], *, seed: int, level: float, **options: Any) -> PromptNeighbours:
-    return PromptNeighbours(**{"random_state": seed, "level": level, **options})
+    return PromptNeighbours(dict(blocks), **{"random_state": seed, "level": level, **options})
 
 
 @register_attributor(
@@ -167,4 +169,4 @@ def _neighbours(blocks: Mapping[str, slice], *, seed: int, level: float, **optio
     prompts=True,
 )
 def _discriminant(blocks: Mapping[str, slice], *, seed: int, level: float, **options: Any) -> PromptDiscriminant:
-    return PromptDiscriminant(**{"random_state": seed, "level": level, **options})
+    return PromptDiscriminant(dict(blocks), **{"random_state": seed, "level": level, **options})
