@@ -4,6 +4,7 @@ from morelli.attributors.prompts._base import Informed, PromptAttributor
 from morelli.attributors.prompts._known import Known, deal_episode
 from morelli.attributors.prompts.fused import PromptFused
 from morelli.attributors.prompts.nearest import PromptCentroid, PromptDiscriminant, PromptNeighbours
+from morelli.attributors.prompts.perceptron import PromptPerceptron
 from morelli.attributors.prompts.two_level import TwoLevel, fit_two_level
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "PromptDiscriminant",
     "PromptFused",
     "PromptNeighbours",
+    "PromptPerceptron",
     "TwoLevel",
     "deal_episode",
     "fit_two_level",

@@ -24,7 +24,7 @@ from morelli.encoders.pretrained.sightings import (
     resampler_fingerprint,
     resized_of,
 )
-from morelli.encoders.pretrained.spec import Preprocessing, Sightings
+from morelli.encoders.pretrained.spec import Preprocessing, PretrainedSpec, Sightings
 from morelli.encoders.self_test import SelfTested
 from morelli.errors import MorelliError
 
@@ -111,13 +111,16 @@ class PretrainedEncoder(SelfTested, ABC):
     Subclasses give `_measure`, `preprocessing` and `_weights`. They must pickle without what was loaded.
     """
 
+    spec: PretrainedSpec
+
     def __init__(self, name: str, sightings: Sightings) -> None:
         self._name, self.sightings = name, sightings
 
     @property
     def name(self) -> str:
-        """``arch.weights``."""
-        return self._name
+        """``arch.weights``, with what is measured in brackets where that is not the usual."""
+        words = self.sightings.words
+        return self._name if words == self.spec.sightings.words else f"{self._name}[{words}]"
 
     @property
     @abstractmethod
@@ -142,9 +145,7 @@ class PretrainedEncoder(SelfTested, ABC):
     @property
     def families(self) -> tuple[str, ...]:
         """Names of the feature families, in the order of their columns."""
-        s = self.sightings
-        names = [f"crops{tap}" for tap in s.crops] + [f"resized{tap}" for tap in s.resized]
-        return tuple(f"{self.name}/{name}" for name in (*names, *(["embedding"] if s.embedding else [])))
+        return tuple(f"{self._name}/{name}" for name in self.sightings.families)
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
@@ -154,7 +155,7 @@ class PretrainedEncoder(SelfTested, ABC):
         """
         return {
             "schema": RECIPE_SCHEMA,
-            "encoder": self.name,
+            "encoder": self._name,
             "weights": self._weights(),
             "preprocessing": self.preprocessing.to_dict(),
             "sightings": self.sightings.to_dict(),
@@ -205,7 +206,7 @@ class PretrainedEncoder(SelfTested, ABC):
             measured.update({name: vector[None] for name, vector in row.items()})
         mean, contrasts = {}, {}
         for family in self.families:
-            values = measured[family.removeprefix(f"{self.name}/")]
+            values = measured[family.removeprefix(f"{self._name}/")]
             if not np.isfinite(values).all():
                 raise MorelliError(
                     f"{self.name} gives values that are not finite on an image of {pixels.shape[1]}x{pixels.shape[0]} "

@@ -102,6 +102,44 @@ class Sightings:
         if not 1 <= self.grid <= MAX_CROPS_PER_SIDE:
             raise MorelliError(f"The grid has 1 to {MAX_CROPS_PER_SIDE} crops per side, not {self.grid}.")
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the feature families without the network's, in the order of their columns: ``crops4``, ..."""
+        names = [f"crops{tap}" for tap in self.crops] + [f"resized{tap}" for tap in self.resized]
+        return (*names, *(["embedding"] if self.embedding else []))
+
+    @property
+    def words(self) -> str:
+        """What is measured, as it stands in brackets behind the name of an encoder."""
+        return ",".join(self.families)
+
+    @classmethod
+    def read(cls, words: str) -> Sightings:
+        """Read `words`.
+
+        Raises
+        ------
+        MorelliError
+            A word is no name of a family, or is there twice.
+
+        Examples
+        --------
+        >>> Sightings.read("crops4, embedding")
+        Sightings(crops=(4,), resized=(), grid=3, embedding=True)
+        """
+        taps: dict[str, list[int]] = {"crops": [], "resized": [], "embedding": []}
+        for word in (part.strip() for part in words.split(",")):
+            kind = word.rstrip("0123456789")
+            if kind not in taps or (kind == "embedding") != (kind == word):
+                raise MorelliError(
+                    "In brackets stands what is measured, as in [crops4,resized6,embedding]: crops or resized with "
+                    f"the number of a block, or embedding; not {word!r}."
+                )
+            taps[kind].append(int(word[len(kind) :] or 0))
+        if len(taps["embedding"]) > 1:
+            raise MorelliError(f"There is one embedding, and [{words}] names it twice.")
+        return cls(crops=tuple(taps["crops"]), resized=tuple(taps["resized"]), embedding=bool(taps["embedding"]))
+
     def to_dict(self) -> dict[str, Any]:
         """Return the values for a recipe, JSON-ready."""
         return {

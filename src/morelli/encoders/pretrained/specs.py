@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from morelli.encoders.encoder import Encoder
 from morelli.encoders.pretrained.spec import Hub, Preprocessing, PretrainedSpec, Sightings, Wheel
-from morelli.encoders.registry import register_encoder
+from morelli.encoders.registry import register_encoder, register_resolver
 from morelli.errors import MorelliError
 
 __all__ = ["CLIP", "get_pretrained", "list_pretrained", "make_pretrained"]
@@ -163,5 +163,13 @@ def _factory(name: str) -> Callable[[], Encoder]:
     return lambda: make_pretrained(name)
 
 
+def _sighted(name: str) -> Encoder:
+    network, _, words = name.partition("[")
+    if not words.endswith("]"):
+        raise MorelliError(f"The bracket in {name!r} is not closed.")
+    return make_pretrained(network, sightings=Sightings.read(words[:-1]))
+
+
 for _spec in _SPECS:
     register_encoder(_spec.name, summary=_spec.summary)(_factory(_spec.name))
+    register_resolver(f"{_spec.name}[")(_sighted)
