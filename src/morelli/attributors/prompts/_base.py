@@ -18,7 +18,7 @@ from morelli.attributors.answers import Answers, Training
 from morelli.attributors.doubting import Doubting
 from morelli.attributors.fusion import fit_fusion_weights
 from morelli.attributors.prompts._known import Known, deal_episode
-from morelli.attributors.prompts._reading import Reading, choose_families, family_of
+from morelli.attributors.prompts._reading import Reading, choose_families, embedding_of
 from morelli.errors import NotEnoughDataError
 
 __all__ = ["Asked", "Float", "Informed", "PromptAttributor"]
@@ -153,7 +153,7 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
         check_classes(self.classes_, codes, 1)
         asked, words = _checked(prompts, texts, len(values))
         chosen = choose_families(self.blocks, values.shape[1], self.family)
-        self._reading = Reading.learn(values, chosen, raw=len(chosen) == 1 and family_of(chosen) is not None)
+        self._reading = Reading.learn(values, chosen, raw=len(chosen) == 1 and embedding_of(chosen) is not None)
         ends = np.cumsum([len(range(*block.indices(values.shape[1]))) for block in chosen.values()]).tolist()
         self.families_ = {name: slice(a, b) for name, a, b in zip(chosen, [0, *ends], ends, strict=False)}
         self.lessons_ = Known(self._reading.read(values), codes.astype(np.int64), asked, len(self.classes_), words)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from morelli.errors import MorelliError
 
-__all__ = ["EMBEDDING", "Reading", "choose_families", "family_of"]
+__all__ = ["EMBEDDING", "Reading", "choose_families", "embedding_of"]
 
 EMBEDDING = "embedding"
 """Last part of the name of a family that is a network's final embedding."""
@@ -19,7 +19,7 @@ _CLIP = 5.0
 """Standardised features are brought in to this: single outliers would move means of few references."""
 
 
-def family_of(blocks: Mapping[str, slice]) -> str | None:
+def embedding_of(blocks: Mapping[str, slice]) -> str | None:
     """Return the family that is an embedding, or None where there is none."""
     return next((name for name in blocks if name.rpartition("/")[2] == EMBEDDING), None)
 
@@ -34,7 +34,8 @@ def choose_families(blocks: Mapping[str, slice] | None, width: int, family: str 
     width : int
         Columns that there are.
     family : str or None
-        How the names of those that are read begin, as ``clip-vit-b16.openai-int8`` or ``colour``; None reads all.
+        How the names of those that are read begin, as ``clip-vit-b16.openai-int8`` or ``colour+layout``; None reads
+        all.
 
     Raises
     ------
@@ -42,7 +43,8 @@ def choose_families(blocks: Mapping[str, slice] | None, width: int, family: str 
         No name begins so.
     """
     there = {EMBEDDING: slice(0, width)} if blocks is None else dict(blocks)
-    chosen = {name: block for name, block in there.items() if name.startswith(family or "")}
+    begin = ("",) if family is None else tuple(part for part in family.split("+") if part)
+    chosen = {name: block for name, block in there.items() if name.startswith(begin)}
     if not chosen:
         raise MorelliError(f"No family of features begins with {family!r}; there are: {', '.join(there)}.")
     return chosen
