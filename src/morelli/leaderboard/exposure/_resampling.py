@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -51,6 +52,7 @@ def quantiles(replicates: Float, level: float = LEVEL) -> Interval:
     return float(low), float(high)
 
 
+@functools.lru_cache(maxsize=4)
 def resample(n: int, n_boot: int, seed: int) -> Float:
     """Return how often each of n prompts is drawn in each resample, shape (n_boot, n).
 
@@ -62,7 +64,9 @@ def resample(n: int, n_boot: int, seed: int) -> Float:
     if n_boot < 1:
         raise MorelliError(f"A bootstrap takes one resample or more, not {n_boot}.")
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n, np.full(n, 1.0 / n), size=n_boot).astype(np.float64)
+    weights = rng.multinomial(n, np.full(n, 1.0 / n), size=n_boot).astype(np.float64)
+    weights.setflags(write=False)  # kept for the next figure of the same prompts
+    return weights
 
 
 def ratio_interval(sums: ArrayLike, sizes: ArrayLike, n_boot: int, seed: int) -> Interval:
