@@ -64,7 +64,7 @@ def main() -> None:
     command = [sys.executable, __file__, INSIDE, *(word for word in sys.argv[1:] if not word.startswith("--csv="))]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rows = [tuple(line.split("\t")) for line in output.splitlines()]
-    rows += [(name, f"{value:.4g}", note) for name, value, note in beside(given, dict((a, b) for a, b, _ in rows))]
+    rows += [(name, f"{value:.4g}", note) for name, value, note in beside(given, {a: b for a, b, _ in rows})]
     for row in rows:
         print("{:<58}{:>10}  {}".format(*row))
     if given.csv is not None:

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.errors import MorelliError, NotEnoughDataError
-from morelli.leaderboard.exposure._resampling import mean_defined
+from morelli.errors import MorelliError
+from morelli.leaderboard.exposure._resampling import Interval, mean_defined, share_interval
 from morelli.leaderboard.exposure.rates import Rates, shrink
 
-__all__ = ["Choice", "attackers_choice", "largest_subset"]
+__all__ = ["Choice", "Frontier", "attackers_choice", "exposure_frontier", "largest_subset"]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.int64]
+
+_BOOTSTRAPS = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,8 +37,10 @@ class Choice:
     expected : float
         Mean of their shrunk rates.
     held_out, held_out_raw : float
-        Means over splits: prompts were chosen in the same way, on one half of the images, and this is their rate on
-        the other half, and on the half that they were chosen on. NaN without halves, or where none was chosen.
+        Prompts were chosen in the same way, on one half of the images: their mean rate on the other half, and on the
+        half that they were chosen on, over all splits. NaN without halves, or where none was chosen.
+    held_out_interval : tuple of float
+        95%, by resampling the prompts that were chosen in some split.
     held_out_size : float
         Prompts chosen on a half, in the mean.
     everything, everything_held_out : float
@@ -51,6 +55,7 @@ class Choice:
     expected: float
     held_out: float
     held_out_raw: float
+    held_out_interval: Interval
     held_out_size: float
     everything: float
     everything_held_out: float
@@ -119,6 +124,51 @@ def attackers_choice(rates: Rates, k: int, halves: Sequence[tuple[Rates, Rates]]
     return _held_out(rates, halves, lambda given: _sorted(given, ascending=False)[:k])
 
 
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """What showing so many prompts, the least exposing first, comes to.
+
+    Attributes
+    ----------
+    size : int
+    raw, expected, held_out : float
+        As for `Choice`.
+    """
+
+    size: int
+    raw: float
+    expected: float
+    held_out: float
+
+
+def exposure_frontier(rates: Rates, halves: Sequence[tuple[Rates, Rates]] = ()) -> tuple[Frontier, ...]:
+    """Return the exposure of the least exposing prompts, for every number of them.
+
+    Parameters
+    ----------
+    rates, halves
+        As for `largest_subset`.
+
+    Raises
+    ------
+    NotEnoughDataError
+        Fewer than two prompts have trials.
+    """
+    order = _sorted(rates, ascending=True)
+    count = np.arange(1, len(order) + 1)
+    raw, expected = (np.cumsum(values[order]) / count for values in (rates.value, shrink(rates).mean))
+    sums, times = np.zeros(len(order)), np.zeros(len(order))
+    for first, second in _directions(halves):
+        taken = _sorted(first, ascending=True)
+        taken = taken[second.n[taken] > 0][: len(order)]
+        sums[: len(taken)] += np.cumsum(second.value[taken]) / count[: len(taken)]
+        times[: len(taken)] += 1
+    held = np.where(times > 0, sums / np.maximum(times, 1), np.nan)
+    return tuple(
+        Frontier(*row) for row in zip(count.tolist(), raw.tolist(), expected.tolist(), held.tolist(), strict=True)
+    )
+
+
 def _sorted(rates: Rates, *, ascending: bool) -> Codes:
     """Return the prompts with trials by their shrunk rates; equal ones by code."""
     known = np.flatnonzero(rates.n > 0)
@@ -128,26 +178,33 @@ def _sorted(rates: Rates, *, ascending: bool) -> Codes:
 
 def _held_out(rates: Rates, halves: Sequence[tuple[Rates, Rates]], choose: Callable[[Rates], Codes]) -> Choice:
     chosen = choose(rates)
-    before, after, sizes, everything = [], [], [], []
-    for pair in halves:
-        for first, second in (pair, pair[::-1]):
-            try:
-                taken = choose(first)
-            except NotEnoughDataError:
-                continue
-            both = taken[second.n[taken] > 0]
-            sizes.append(len(taken))
-            before.append(float(mean_defined(first.value[both])))
-            after.append(float(mean_defined(second.value[both])))
-            everything.append(float(mean_defined(second.value)))
+    shape = len(rates.prompts)
+    before, after, times = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    sizes, everything = [], []
+    for first, second in _directions(halves):
+        taken = choose(first)
+        both = taken[second.n[taken] > 0]
+        before[both] += first.value[both]
+        after[both] += second.value[both]
+        times[both] += 1
+        sizes.append(len(taken))
+        everything.append(float(mean_defined(second.value)))
+    total = float(times.sum())
     return Choice(
         chosen=chosen,
         raw=float(mean_defined(rates.value[chosen])),
         expected=float(mean_defined(shrink(rates).mean[chosen])),
-        held_out=float(mean_defined(after)),
-        held_out_raw=float(mean_defined(before)),
+        held_out=float(after.sum() / total) if total else float("nan"),
+        held_out_raw=float(before.sum() / total) if total else float("nan"),
+        held_out_interval=share_interval(after, times, _BOOTSTRAPS, 0),
         held_out_size=float(mean_defined(sizes)),
         everything=float(mean_defined(rates.value)),
         everything_held_out=float(mean_defined(everything)),
         splits=len(sizes),
     )
+
+
+def _directions(halves: Sequence[tuple[Rates, Rates]]) -> list[tuple[Rates, Rates]]:
+    """Return each split both ways, where the half that is chosen on has two prompts with trials."""
+    both = [pair for first, second in halves for pair in ((first, second), (second, first))]
+    return [pair for pair in both if (pair[0].n > 0).sum() >= 2]

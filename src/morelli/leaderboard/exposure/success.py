@@ -86,7 +86,7 @@ class Success:
 
     @property
     def rates(self) -> Rates:
-        """Images recognised out of those judged, prompt by prompt; an image counts once, however many draws judged it."""
+        """Images recognised out of those judged, prompt by prompt; each counts once, whatever the number of draws."""
         hits = np.where(self.images > 0, np.nan_to_num(self.rate) * self.images, 0.0).sum(axis=1)
         n = self.images.sum(axis=1).astype(np.float64)
         return Rates(self.prompts, np.minimum(hits, n), n, f"images recognised with {self.k} references")
