@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from morelli._text import split_words
 from morelli.cli._common import (
     CacheOption,
     EncoderOption,
@@ -52,6 +53,23 @@ def exposure(
     metric: Annotated[
         str, typer.Option("--metric", metavar="NAME", help="Distance: euclidean or cosine.")
     ] = "euclidean",
+    families: Annotated[
+        str | None,
+        typer.Option(
+            "--families",
+            metavar="NAMES",
+            help="Only these families of what the encoder measures, separated by commas.",
+            show_default="all",
+        ),
+    ] = None,
+    standardise: Annotated[
+        bool | None,
+        typer.Option(
+            "--standardise/--as-measured",
+            help="Divide every feature by its standard deviation within prompts.",
+            show_default="where there are several families",
+        ),
+    ] = None,
     label: LabelOption = "model",
     split: SplitOption = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of draws, halves and bootstraps.")] = 0,
@@ -78,7 +96,7 @@ def exposure(
 
     from morelli.encoders import default_encoder, join_encoders
     from morelli.leaderboard.board import measure_board
-    from morelli.leaderboard.exposure import assess, exposure_section, prompts_section
+    from morelli.leaderboard.exposure import assess, exposure_section, prompts_section, standardised
     from morelli.report.leaderboard import section_tables, sections_headline, write_sections
 
     images = open_catalog(catalog, split)
@@ -93,6 +111,12 @@ def exposure(
             workers=workers,
             progress=measuring,
         )
+    if families is not None:
+        board = board.columns(*split_words(families))
+    if standardise is None:
+        standardise = len(board.blocks) > 1
+    if standardise:
+        board = standardised(board)
     with progress("Attacking") as attacking:
         found = assess(
             board,
@@ -114,6 +138,8 @@ def exposure(
             "catalog": catalog.name,
             "encoder": measures.name,
             "recipe": measures.recipe_hash,
+            "families": list(board.blocks),
+            "standardised": standardise,
             "label": label,
             "tau": tau,
             "bound": bound,
@@ -137,4 +163,6 @@ def exposure(
     for section in sections:
         for note in section.findings.notes:
             typer.echo(f"Note: {note}")
-    typer.echo(f"Written to {output}: {', '.join(path.name for path in written[:2])}, and {len(written) - 2} more files")
+    typer.echo(
+        f"Written to {output}: {', '.join(path.name for path in written[:2])}, and {len(written) - 2} more files"
+    )

@@ -14,6 +14,7 @@ from morelli.leaderboard.exposure.pairs import Confusion, Kinship, Pair, confuse
 from morelli.leaderboard.exposure.ranking import Agreement, Agreements, Ranking, agreement, rank_prompts
 from morelli.leaderboard.exposure.rates import Rates, Shrunk, shrink
 from morelli.leaderboard.exposure.regression import Effect, Explanation, explain_exposure
+from morelli.leaderboard.exposure.scaling import standardised
 from morelli.leaderboard.exposure.section_exposure import exposure_section
 from morelli.leaderboard.exposure.section_prompts import prompts_section
 from morelli.leaderboard.exposure.separability import Exposure, separability
@@ -57,6 +58,7 @@ __all__ = [
     "rank_prompts",
     "separability",
     "shrink",
+    "standardised",
     "success_halves",
     "variation",
 ]

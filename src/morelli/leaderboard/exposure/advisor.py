@@ -6,7 +6,7 @@ therefore go by shrunk rates, and are held out: chosen on one half of the images
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,12 +37,10 @@ class Choice:
     expected : float
         Mean of their shrunk rates.
     held_out, held_out_raw : float
-        Prompts were chosen in the same way, on one half of the images: their mean rate on the other half, and on the
-        half that they were chosen on, over all splits. NaN without halves, or where none was chosen.
+        As many prompts were chosen in the same order on one half of the images: their mean rate on the other half, and
+        on the half that they were chosen on, over all splits. NaN without halves, or where none is chosen.
     held_out_interval : tuple of float
         95%, by resampling the prompts that were chosen in some split.
-    held_out_size : float
-        Prompts chosen on a half, in the mean.
     everything, everything_held_out : float
         Rate of all prompts, on all images and on halves: what the choice is to be compared with. Halves have fewer
         references.
@@ -56,7 +54,6 @@ class Choice:
     held_out: float
     held_out_raw: float
     held_out_interval: Interval
-    held_out_size: float
     everything: float
     everything_held_out: float
     splits: int
@@ -93,12 +90,9 @@ def largest_subset(rates: Rates, bound: float, halves: Sequence[tuple[Rates, Rat
     if not 0.0 <= bound <= 1.0:
         raise MorelliError(f"A bound on exposure lies between 0 and 1, not {bound:g}.")
 
-    def choose(given: Rates) -> Codes:
-        order = _sorted(given, ascending=True)
-        means = np.cumsum(shrink(given).mean[order]) / np.arange(1, len(order) + 1)
-        return order[: int((means <= bound + 1e-12).sum())]
-
-    return _held_out(rates, halves, choose)
+    order = _sorted(rates, ascending=True)
+    means = np.cumsum(shrink(rates).mean[order]) / np.arange(1, len(order) + 1)
+    return _held_out(rates, halves, order[: int((means <= bound + 1e-12).sum())], ascending=True)
 
 
 def attackers_choice(rates: Rates, k: int, halves: Sequence[tuple[Rates, Rates]] = ()) -> Choice:
@@ -121,7 +115,7 @@ def attackers_choice(rates: Rates, k: int, halves: Sequence[tuple[Rates, Rates]]
     """
     if k < 1:
         raise MorelliError(f"An attacker submits one prompt or more, not {k}.")
-    return _held_out(rates, halves, lambda given: _sorted(given, ascending=False)[:k])
+    return _held_out(rates, halves, _sorted(rates, ascending=False)[:k], ascending=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +170,17 @@ def _sorted(rates: Rates, *, ascending: bool) -> Codes:
     return known[np.argsort(means if ascending else -means, kind="stable")].astype(np.int64)
 
 
-def _held_out(rates: Rates, halves: Sequence[tuple[Rates, Rates]], choose: Callable[[Rates], Codes]) -> Choice:
-    chosen = choose(rates)
+def _held_out(rates: Rates, halves: Sequence[tuple[Rates, Rates]], chosen: Codes, *, ascending: bool) -> Choice:
+    """Return what was chosen, and what the same number of prompts comes to when chosen and measured apart."""
     shape = len(rates.prompts)
     before, after, times = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    sizes, everything = [], []
+    everything = []
     for first, second in _directions(halves):
-        taken = choose(first)
+        taken = _sorted(first, ascending=ascending)[: len(chosen)]
         both = taken[second.n[taken] > 0]
         before[both] += first.value[both]
         after[both] += second.value[both]
         times[both] += 1
-        sizes.append(len(taken))
         everything.append(float(mean_defined(second.value)))
     total = float(times.sum())
     return Choice(
@@ -197,10 +190,9 @@ def _held_out(rates: Rates, halves: Sequence[tuple[Rates, Rates]], choose: Calla
         held_out=float(after.sum() / total) if total else float("nan"),
         held_out_raw=float(before.sum() / total) if total else float("nan"),
         held_out_interval=share_interval(after, times, _BOOTSTRAPS, 0),
-        held_out_size=float(mean_defined(sizes)),
         everything=float(mean_defined(rates.value)),
         everything_held_out=float(mean_defined(everything)),
-        splits=len(sizes),
+        splits=len(everything),
     )
 
 

@@ -86,18 +86,15 @@ def _shown(found: Assessment) -> list[str]:
         f"the mean: {percent(choice.expected)} are expected (measured: {percent(choice.raw)}; all prompts: "
         f"{percent(choice.everything)}; chance {percent(found.success.chance)})"
     )
-    return [f"{line}. {_held_out(choice, 'Prompts chosen so on one half of the images')}"]
+    return [f"{line}. {_held_out(choice, 'As many chosen so on one half of the images')}"]
 
 
 def _held_out(choice: Choice, what: str) -> str:
     if not choice.splits:
         return "There are too few images to check the choice on others."
-    if not np.isfinite(choice.held_out):
-        return f"{what}: none was chosen on any half."
     return (
         f"{what} have {percent(choice.held_out)} on the other ({within(*choice.held_out_interval)}; "
-        f"{choice.held_out_size:.1f} prompts in {choice.splits} choices), {percent(choice.held_out_raw)} on the half "
-        f"that they were chosen by, and all prompts {percent(choice.everything_held_out)}."
+        f"{choice.splits} choices), {percent(choice.held_out_raw)} on the half that they were chosen by, and all prompts {percent(choice.everything_held_out)}."
     )
 
 
@@ -109,7 +106,7 @@ def _submitted(found: Assessment) -> list[str]:
         f"An attacker who submits the {len(choice.chosen)} most exposing prompts is right for {percent(choice.raw)} of "
         f"100 images as measured, which the choice flatters, and for {percent(choice.expected)} as expected"
     )
-    return [f"{line}. {_held_out(choice, 'Prompts chosen so on one half of the images')}"]
+    return [f"{line}. {_held_out(choice, 'As many chosen so on one half of the images')}"]
 
 
 def _explained(found: Assessment) -> list[str]:
@@ -166,7 +163,7 @@ def _choices(found: Assessment) -> Table:
             what,
             len(choice.chosen),
             *nones(choice.raw, choice.expected, choice.held_out_raw, choice.held_out, *choice.held_out_interval),
-            *nones(choice.held_out_size, choice.everything_held_out),
+            *nones(choice.everything_held_out),
         )
         for what, choice in (
             (f"shown, at most {percent(found.bound)} of 100", found.shown),
@@ -186,7 +183,6 @@ def _choices(found: Assessment) -> Table:
             Column("held_out", "halves: held out", "share"),
             Column("low", "95% from", "share"),
             Column("high", "to", "share"),
-            Column("held_out_size", "number, on halves", "number"),
             Column("everything", "halves: all prompts", "share"),
         ),
         tuple(rows),
