@@ -93,8 +93,9 @@ def _held_out(choice: Choice, what: str) -> str:
     if not choice.splits:
         return "There are too few images to check the choice on others."
     return (
-        f"{what} have {percent(choice.held_out)} on the other ({within(*choice.held_out_interval)}; "
-        f"{choice.splits} choices), {percent(choice.held_out_raw)} on the half that they were chosen by, and all prompts {percent(choice.everything_held_out)}."
+        f"{what} have {percent(choice.held_out)} on the other ({within(*choice.held_out_interval)}; {choice.splits} "
+        f"choices), {percent(choice.held_out_raw)} on the half that they were chosen by, and all prompts "
+        f"{percent(choice.everything_held_out)}."
     )
 
 
