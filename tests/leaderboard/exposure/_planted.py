@@ -17,6 +17,7 @@ def planted(
     pair: float | NDArray[np.float64] = 1.0,
     own: float = 0.0,
     seed: int = 0,
+    named: dict[str, tuple[str, ...]] | None = None,
     **of: object,
 ) -> Board:
     """Return a board: noise of standard deviation 1, and a mean for each prompt and model, `pair` times as large.
@@ -34,12 +35,13 @@ def planted(
             X.append(mean + rng.standard_normal((counts[m], dim)))
             model += [m] * counts[m]
             prompt += [p] * counts[m]
-    settings: dict[str, object] = {
+    names: dict[str, object] = {
         "models": tuple(f"model-{m}" for m in range(models)),
         "prompts": tuple(f"prompt-{p}" for p in range(prompts)),
+        **(named or {}),
         **of,
     }
-    return Board(np.concatenate(X), np.array(model), np.array(prompt), **settings)  # type: ignore[arg-type]
+    return Board(np.concatenate(X), np.array(model), np.array(prompt), **names)  # type: ignore[arg-type]
 
 
 def shuffled(board: Board, seed: int = 1) -> Board:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.leaderboard.exposure._planted import planted
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.exposure import (
@@ -16,7 +17,6 @@ from morelli.leaderboard.exposure import (
     separability,
     shrink,
 )
-from tests.leaderboard.exposure._planted import planted
 
 
 def rates(hits, n) -> Rates:

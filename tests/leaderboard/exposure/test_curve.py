@@ -4,13 +4,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from tests.leaderboard.exposure._planted import planted, shuffled
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.attackers import NearestCentroid, ranks_of_truth
 from morelli.leaderboard.exposure import _nested, attack_curve
 from morelli.leaderboard.exposure._geometry import over_prompts
 from morelli.leaderboard.exposure._nested import judged_by_prompt, plan_draws
-from tests.leaderboard.exposure._planted import planted, shuffled
 
 KS = (1, 2, 4)
 
@@ -91,9 +91,7 @@ def test_pools_are_the_mean_over_all_subsets():
             for _, _, _, references, asked in rows_of(board, (2,), 3, 0, "rest"):
                 asked = asked[np.isin(board.model[asked], codes)]
                 held = board.take(references[np.isin(board.model[references], codes)])
-                ranks = ranks_of_truth(
-                    NearestCentroid()(held, board.X[asked], board.prompt[asked]), board.model[asked]
-                )
+                ranks = ranks_of_truth(NearestCentroid()(held, board.X[asked], board.prompt[asked]), board.model[asked])
                 hits += [(ranks < top).sum() for top in (1, 2, 3)]
                 n += len(asked)
         found = [curve.at(2, top, size).accuracy for top in (1, 2, 3)]

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.leaderboard.exposure._planted import planted
 
 from morelli.errors import NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure import Success, confused_pairs, prompt_success
-from tests.leaderboard.exposure._planted import planted
 
 
 def family(lineages=("a", "a", "b", "b", "c", "c"), near: float = 1.0, seed: int = 0) -> Board:
@@ -70,9 +70,7 @@ def test_lineages_that_mean_nothing():
     assert np.mean(p) == pytest.approx(0.5, abs=0.25) and min(p) > 0.01
 
 
-@pytest.mark.parametrize(
-    "lineages", [(None,) * 6, ("a",) * 6, tuple("abcdef"), ("a", "a", None, None, None, None)]
-)
+@pytest.mark.parametrize("lineages", [(None,) * 6, ("a",) * 6, tuple("abcdef"), ("a", "a", None, None, None, None)])
 def test_lineages_that_cannot_be_compared(lineages):
     board = family(lineages)
     assert confused_pairs(board, prompt_success(board, k=1, draws=1), n_permutations=9, n_boot=10).kinship is None

@@ -57,7 +57,7 @@ def test_planted_effects_are_found():
     given, y = drawn(120, (0.4, 1.2, 0.0))
     found = explain_exposure(given, y, n_boot=500)
     words, strong, none = found.effects
-    assert 0.05 < words.interval[0] and words.q < 0.05 and words.prompts is None
+    assert words.interval[0] > 0.05 and words.q < 0.05 and words.prompts is None
     assert strong.interval[0] < strong.difference < strong.interval[1] and strong.interval[0] > 0.15
     assert none.interval[0] < 0 < none.interval[1] and none.q > 0.05
     assert strong.prompts == int(given.values[:, 1].sum())

@@ -130,7 +130,7 @@ def pair_rows(found: Assessment) -> list[tuple[Value, ...]]:
             *nones(pair.distance),
             None if pair.same_lineage is None else "yes" if pair.same_lineage else "no",
         )
-        for pair in found.confusion.pairs
+        for pair in (() if found.confusion is None else found.confusion.pairs)
     ]
 
 

@@ -105,6 +105,8 @@ def _or(value: float, other: float) -> float:
 
 def confused(found: Assessment) -> list[str]:
     confusion = found.confusion
+    if confusion is None:
+        return ["What models are taken for cannot be told: no two of them were judged on one prompt."]
     first = confusion.pairs[0]
     lines = [
         f"Most confused are {first.first} and {first.second}: {percent(first.confusion)} of 100 images of one are said "

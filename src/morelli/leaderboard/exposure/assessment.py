@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from threadpoolctl import threadpool_limits
+
 from morelli.attributors.prompts._distances import Metric
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.attackers import Attacker, NearestCentroid
@@ -42,7 +44,8 @@ class Assessment:
         On all images.
     success_interval : tuple of float
     agreements : Agreements
-    confusion : Confusion
+    confusion : Confusion or None
+        None where no two models were judged on one prompt.
     shrunk : Shrunk or None
         Prompts' shares of images recognised, with noise taken off; None with fewer than two prompts, as are `shown`,
         `submitted` and `frontier`.
@@ -66,7 +69,7 @@ class Assessment:
     success: Success
     success_interval: tuple[float, float]
     agreements: Agreements
-    confusion: Confusion
+    confusion: Confusion | None
     shrunk: Shrunk | None
     bound: float
     choose: int
@@ -127,6 +130,24 @@ def assess(
             f"A bound on exposure lies between 0 and 1, and an attacker submits one prompt or more, not {bound:g} and "
             f"{choose}."
         )
+    with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
+        return _assess(board, tau, bound, choose, k, draws, splits, metric, attacker, seed, n_boot, progress)
+
+
+def _assess(
+    board: Board,
+    tau: float,
+    bound: float,
+    choose: int,
+    k: int,
+    draws: int,
+    splits: int,
+    metric: Metric,
+    attacker: Attacker | None,
+    seed: int,
+    n_boot: int,
+    progress: Callable[[int, int], None] | None,
+) -> Assessment:
     attacker = attacker or NearestCentroid(metric)
     tell = progress or (lambda done, total: None)
     exposure = separability(board, tau, metric, n_boot=n_boot, seed=seed)
@@ -136,7 +157,9 @@ def assess(
     tell(2, 5)
     agreements = agreement(board, attacker, tau, metric, k, draws, splits, seed, n_boot=n_boot)
     tell(3, 5)
-    confusion = confused_pairs(board, success, metric, n_boot=n_boot, seed=seed)
+    confusion = None
+    if ((success.judgements > 0).sum(axis=1) >= 2).any():
+        confusion = confused_pairs(board, success, metric, n_boot=n_boot, seed=seed)
     rates = success.rates
     shrunk, shown, submitted = None, None, None
     frontier: tuple[Frontier, ...] = ()
