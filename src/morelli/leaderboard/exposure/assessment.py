@@ -155,7 +155,8 @@ def _assess(
     spread = variation(board, metric, n_boot=n_boot, seed=seed)
     success = prompt_success(board, attacker, k, draws, seed)
     tell(2, 5)
-    agreements = agreement(board, attacker, tau, metric, k, draws, splits, seed, n_boot=n_boot)
+    measured = success_halves(board, attacker, k, draws, splits, seed)
+    agreements = agreement(board, attacker, tau, metric, k, draws, splits, seed, halves=measured, n_boot=n_boot)
     tell(3, 5)
     confusion = None
     if ((success.judgements > 0).sum(axis=1) >= 2).any():
@@ -164,9 +165,7 @@ def _assess(
     shrunk, shown, submitted = None, None, None
     frontier: tuple[Frontier, ...] = ()
     if (rates.n > 0).sum() >= 2:
-        halves = [
-            (first.rates, second.rates) for first, second in success_halves(board, attacker, k, draws, splits, seed)
-        ]
+        halves = [(first.rates, second.rates) for first, second in measured]
         shrunk = shrink(rates)
         shown, submitted = largest_subset(rates, bound, halves), attackers_choice(rates, choose, halves)
         frontier = exposure_frontier(rates, halves)

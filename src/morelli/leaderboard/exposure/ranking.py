@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from morelli.attributors.prompts._distances import Metric
-from morelli.errors import MorelliError, NotEnoughDataError
+from morelli.errors import MorelliError
 from morelli.leaderboard.attackers import Attacker
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure._resampling import (
@@ -20,7 +21,7 @@ from morelli.leaderboard.exposure._resampling import (
     spearman,
 )
 from morelli.leaderboard.exposure.separability import Exposure, separability
-from morelli.leaderboard.exposure.success import halves_of, prompt_success
+from morelli.leaderboard.exposure.success import Success, halves_of, prompt_success, success_halves
 
 __all__ = ["Agreement", "Agreements", "Ranking", "agreement", "rank_prompts"]
 
@@ -116,6 +117,7 @@ def agreement(
     splits: int = 5,
     seed: int = 0,
     *,
+    halves: Sequence[tuple[Success, Success]] | None = None,
     n_boot: int = 1000,
 ) -> Agreements:
     """Correlate scores of prompts with the success of an attack on other images of the same prompts.
@@ -135,6 +137,8 @@ def agreement(
         Random halves, over which correlations are averaged.
     seed, n_boot : int
         Of draws, halves and the bootstrap over prompts.
+    halves : sequence of (Success, Success), optional
+        What `success_halves` found with the same settings, if it was called before.
 
     Raises
     ------
@@ -147,16 +151,13 @@ def agreement(
         raise MorelliError(f"Halves are split once or more, not {splits} times.")
     scores: list[dict[str, Float]] = []
     success: list[Float] = []
-    try:
-        for split in range(splits):
-            first, second = halves_of(board, seed + split)
-            exposure = separability(first, tau, metric, n_boot=1)
-            mine = prompt_success(first, attacker, k, draws, seed + split)
-            scores.append(_scores(exposure) | {"success on the same half": mine.prompt_rate})
-            success.append(prompt_success(second, attacker, k, draws, seed + split).prompt_rate)
-        common = _common(scores, success)
-    except NotEnoughDataError:
-        common = np.zeros(0, dtype=np.int64)
+    if halves is None:
+        halves = success_halves(board, attacker, k, draws, splits, seed)
+    for split, (mine, other) in enumerate(halves):
+        exposure = separability(halves_of(board, seed + split)[0], tau, metric, n_boot=1)
+        scores.append(_scores(exposure) | {"success on the same half": mine.prompt_rate})
+        success.append(other.prompt_rate)
+    common = _common(scores, success) if scores else np.zeros(0, dtype=np.int64)
     disjoint = len(common) >= 5
     if not disjoint:
         scores = [_scores(separability(board, tau, metric, n_boot=1))]
