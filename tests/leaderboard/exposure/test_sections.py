@@ -10,7 +10,7 @@ import pytest
 from tests.leaderboard.exposure._planted import planted
 
 from morelli.errors import MorelliError, NotEnoughDataError
-from morelli.leaderboard.exposure import assess, exposure_section, prompts_section
+from morelli.leaderboard.exposure import assess, attack_curve, curve_section, exposure_section, prompts_section
 from morelli.leaderboard.section import Section
 from morelli.report.leaderboard import write_sections
 
@@ -156,3 +156,24 @@ def test_progress_and_arguments():
             assess(planted(2, 3, 4), **wrong)
     with pytest.raises(NotEnoughDataError):
         assess(planted(2, 3, 1))
+
+
+def test_curves_are_told_beside_the_paper(tmp_path):
+    curve = attack_curve(planted(7, 6, 5), (1, 3, 30), draws=2, pools=(2, 5), n_boot=100)
+    section = curve_section(curve)
+    point = curve.at(30)
+    first = section.findings.sentences[0]
+    assert "30 references asked for, 4.0 there are" in first and f"for {round(100 * point.accuracy)} of 100" in first
+    assert column(section, "references", "accuracy") == [p.accuracy for p in curve.points if p.pool is None]
+    assert column(section, "references", "paper") == [0.62, None, None, None, None, None, 0.9086, 0.9614, 0.975]
+    assert column(section, "candidates", "paper") == [None, None, None, None, None, 0.9664]
+    assert any("100 of 100 pairs" in note and "4.0 in the mean" in note for note in section.findings.notes)
+    write_sections([section], tmp_path, title="Curve", provenance={})
+    assert pq.read_table(tmp_path / "attack-curve-points.parquet").num_rows == len(curve.points) == 27
+
+
+def test_a_curve_of_one_point_and_one_prompt(tmp_path):
+    section = curve_section(attack_curve(planted(2, 1, 3), (1,), draws=1))
+    assert "no interval" in section.findings.sentences[0]
+    assert [one.name for one in section.findings.tables] == ["references"]
+    write_sections([section], tmp_path, title="Curve", provenance={})

@@ -15,6 +15,7 @@ from morelli.leaderboard.exposure.ranking import Agreement, Agreements, Ranking,
 from morelli.leaderboard.exposure.rates import Rates, Shrunk, shrink
 from morelli.leaderboard.exposure.regression import Effect, Explanation, explain_exposure
 from morelli.leaderboard.exposure.scaling import standardised
+from morelli.leaderboard.exposure.section_curve import curve_section
 from morelli.leaderboard.exposure.section_exposure import exposure_section
 from morelli.leaderboard.exposure.section_prompts import prompts_section
 from morelli.leaderboard.exposure.separability import Exposure, separability
@@ -46,6 +47,7 @@ __all__ = [
     "attack_curve",
     "attackers_choice",
     "confused_pairs",
+    "curve_section",
     "explain_exposure",
     "exposure_frontier",
     "exposure_section",
