@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from morelli.leaderboard.exposure.advisor import Choice, Frontier, attackers_choice, exposure_frontier, largest_subset
 from morelli.leaderboard.exposure.assessment import Assessment, assess
+from morelli.leaderboard.exposure.comparable import comparable
 from morelli.leaderboard.exposure.curve import AttackCurve, CurvePoint, attack_curve
 from morelli.leaderboard.exposure.features import PromptFeatures, features_of, prompt_features
 from morelli.leaderboard.exposure.pairs import Confusion, Kinship, Pair, confused_pairs
@@ -46,6 +47,7 @@ __all__ = [
     "assess",
     "attack_curve",
     "attackers_choice",
+    "comparable",
     "confused_pairs",
     "curve_section",
     "explain_exposure",

@@ -48,11 +48,14 @@ def separable(found: Assessment) -> list[str]:
             "Models have different numbers of images, and many attract neighbours; with as many of each, "
             f"{percent(exposure.mean_D_balanced)} of 100 pairs are separable ({within(*exposure.interval_balanced)})."
         )
-    order = found.ranking.order
+    order = np.array([i for i in found.ranking.order if found.compared.counts[i].any()], dtype=np.int64)
     if len(order) > _WORST:
         said = [f"{exposure.prompts[i]} ({percent(exposure.D[i])})" for i in order]
         most, least = "; ".join(said[:_WORST]), "; ".join(said[: -_WORST - 1 : -1])
-        lines.append(f"Most exposing by D: {most}; least: {least}. The order is uncertain, see the intervals of ranks.")
+        same = "" if found.compared is found.board else f" of the {len(order)} prompts with the same models"
+        lines.append(
+            f"Most exposing by D{same}: {most}; least: {least}. The order is uncertain, see the intervals of ranks."
+        )
     return lines
 
 
@@ -147,6 +150,13 @@ def notes_of(found: Assessment) -> tuple[str, ...]:
     alone = int((present.any(axis=1) & ~board.contested).sum())
     if alone:
         notes.append(f"{alone} prompts have images of one model only, so that there is nothing to tell: left out.")
+    if found.compared is not board:
+        there = found.compared.counts > 0
+        models = [name for name, some in zip(board.models, there.any(axis=0), strict=True) if some]
+        notes.append(
+            f"Prompts differ in their models, and fewer are told apart more easily: prompts are compared with one "
+            f"another among the {int(there.any(axis=1).sum())} that all have {', '.join(models)}."
+        )
     smallest = int(exposure.n[exposure.defined].min())
     notes.append(
         f"A model has {smallest} to {int(exposure.n.max())} images for a prompt. With few, frac has few values: above "

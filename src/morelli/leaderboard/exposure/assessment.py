@@ -18,6 +18,7 @@ from morelli.leaderboard.exposure.advisor import (
     exposure_frontier,
     largest_subset,
 )
+from morelli.leaderboard.exposure.comparable import comparable
 from morelli.leaderboard.exposure.features import features_of
 from morelli.leaderboard.exposure.pairs import Confusion, confused_pairs
 from morelli.leaderboard.exposure.ranking import Agreements, Ranking, agreement, rank_prompts
@@ -43,6 +44,10 @@ class Assessment:
     success : Success
         On all images.
     success_interval : tuple of float
+    compared : Board
+        What compares prompts with one another: those that have the same models, see `comparable`.
+    compared_success : Success
+        On these.
     agreements : Agreements
     confusion : Confusion or None
         None where no two models were judged on one prompt.
@@ -68,6 +73,8 @@ class Assessment:
     variation: Variation
     success: Success
     success_interval: tuple[float, float]
+    compared: Board
+    compared_success: Success
     agreements: Agreements
     confusion: Confusion | None
     shrunk: Shrunk | None
@@ -97,6 +104,9 @@ def assess(
     progress: Callable[[int, int], None] | None = None,
 ) -> Assessment:
     """Measure separability, variation, success of an attack and confusion, and advise on prompts.
+
+    What compares prompts (agreement of scores with success, advice, regression) is confined to prompts with the same
+    models, see :func:`~morelli.leaderboard.exposure.comparable`.
 
     Parameters
     ----------
@@ -155,13 +165,15 @@ def _assess(
     spread = variation(board, metric, n_boot=n_boot, seed=seed)
     success = prompt_success(board, attacker, k, draws, seed)
     tell(2, 5)
-    measured = success_halves(board, attacker, k, draws, splits, seed)
-    agreements = agreement(board, attacker, tau, metric, k, draws, splits, seed, halves=measured, n_boot=n_boot)
+    compared = comparable(board)
+    compared_success = success if compared is board else prompt_success(compared, attacker, k, draws, seed)
+    measured = success_halves(compared, attacker, k, draws, splits, seed)
+    agreements = agreement(compared, attacker, tau, metric, k, draws, splits, seed, halves=measured, n_boot=n_boot)
     tell(3, 5)
     confusion = None
     if ((success.judgements > 0).sum(axis=1) >= 2).any():
         confusion = confused_pairs(board, success, metric, n_boot=n_boot, seed=seed)
-    rates = success.rates
+    rates = compared_success.rates
     shrunk, shown, submitted = None, None, None
     frontier: tuple[Frontier, ...] = ()
     if (rates.n > 0).sum() >= 2:
@@ -172,7 +184,7 @@ def _assess(
     tell(4, 5)
     explanation, why_not = None, ""
     try:
-        explanation = explain_exposure(features_of(board), success.prompt_rate, n_boot=n_boot, seed=seed)
+        explanation = explain_exposure(features_of(compared), compared_success.prompt_rate, n_boot=n_boot, seed=seed)
     except NotEnoughDataError as error:
         why_not = str(error)
     tell(5, 5)
@@ -183,6 +195,8 @@ def _assess(
         variation=spread,
         success=success,
         success_interval=success.interval(n_boot, seed),
+        compared=compared,
+        compared_success=compared_success,
         agreements=agreements,
         confusion=confusion,
         shrunk=shrunk,

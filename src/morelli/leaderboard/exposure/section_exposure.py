@@ -70,7 +70,7 @@ def exposure_section(found: Assessment) -> Section:
 
 def _charts(found: Assessment) -> tuple[Chart, ...]:
     exposure, order = found.exposure, found.ranking.order
-    rate = found.success.prompt_rate
+    rate = found.compared_success.prompt_rate
     named = [exposure.prompts[i] for i in order]
     charts: list[Chart] = [
         BarChart(
@@ -101,7 +101,7 @@ def _charts(found: Assessment) -> tuple[Chart, ...]:
         ),
         ScatterChart(
             "success",
-            "Success of the attack against D, prompt by prompt, on all images",
+            "Success of the attack against D, for prompts with the same models, on all images",
             "D",
             "share of images recognised",
             tuple((exposure.prompts[i], float(exposure.D[i]), float(rate[i])) for i in order if np.isfinite(rate[i])),

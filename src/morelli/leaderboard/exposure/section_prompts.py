@@ -69,22 +69,22 @@ def prompts_section(found: Assessment) -> Section:
 
 
 def _shown(found: Assessment) -> list[str]:
-    choice, shrunk, total = found.shown, found.shrunk, int((found.success.images.sum(axis=1) > 0).sum())
+    choice, shrunk, total = found.shown, found.shrunk, int((found.compared_success.images.sum(axis=1) > 0).sum())
     if choice is None or shrunk is None:
         return ["No advice on prompts: images of two prompts or more have to be judged."]
     bound = percent(found.bound)
     if not len(choice.chosen):
-        least = int(np.argmin(np.where(found.success.rates.n > 0, shrunk.mean, np.inf)))
+        least = int(np.argmin(np.where(found.compared_success.rates.n > 0, shrunk.mean, np.inf)))
         return [
             f"No prompt can be shown if {bound} of 100 images at most shall be recognised: the least exposing of "
             f"{total}, {found.board.prompts[least]}, is expected at {percent(shrunk.mean[least])} (all: "
-            f"{percent(choice.everything)}; {found.success.k} references; chance {percent(found.success.chance)}). "
+            f"{percent(choice.everything)}; {found.compared_success.k} references; chance {percent(found.compared_success.chance)}). "
             "Choosing prompts is no defence here."
         ]
     line = (
         f"{len(choice.chosen)} of {total} prompts can be shown if {bound} of 100 images at most shall be recognised in "
         f"the mean: {percent(choice.expected)} are expected (measured: {percent(choice.raw)}; all prompts: "
-        f"{percent(choice.everything)}; chance {percent(found.success.chance)})"
+        f"{percent(choice.everything)}; chance {percent(found.compared_success.chance)})"
     )
     return [f"{line}. {_held_out(choice, 'As many chosen so on one half of the images')}"]
 
@@ -140,7 +140,14 @@ def _explained(found: Assessment) -> list[str]:
 
 
 def _notes(found: Assessment) -> list[str]:
-    notes = [
+    notes = []
+    if found.compared is not found.board:
+        left = int(found.board.contested.sum()) - int(found.compared.contested.sum())
+        notes.append(
+            f"{left} prompts have not the same models as the others, which would make them look safer, or more "
+            "exposing, than they are: no advice on them."
+        )
+    notes += [
         "Exposure of a prompt is the share of images recognised by the attacker, shrunk to the mean of all prompts by "
         "a beta-binomial model, since prompts that look safe, or exposing, are partly lucky. Halves have fewer "
         "references than all images, so that their rates are lower.",
@@ -194,7 +201,7 @@ def _choices(found: Assessment) -> Table:
 def _prompts(found: Assessment) -> Table:
     if found.shrunk is None or found.shown is None or found.submitted is None:
         return Table("exposure-of-prompts", "", (), ())
-    rates, shrunk = found.success.rates, found.shrunk
+    rates, shrunk = found.compared_success.rates, found.shrunk
     shown, submitted = set(found.shown.chosen.tolist()), set(found.submitted.chosen.tolist())
     order = [i for i in np.argsort(shrunk.mean, kind="stable").tolist() if rates.n[i] > 0]
     return Table(
@@ -221,7 +228,7 @@ def _prompts(found: Assessment) -> Table:
             )
             for i in order
         ),
-        f"Share of images recognised with {found.success.k} references. Give or take: posterior standard deviation.",
+        f"Share of images recognised with {found.compared_success.k} references. Give or take: posterior standard deviation.",
     )
 
 
@@ -264,7 +271,7 @@ def _charts(found: Assessment) -> list[Chart]:
                     for name, points in lines.items()
                     if any(np.isfinite(y) for _, y in points)
                 ),
-                (Level("bound", found.bound), Level("chance", found.success.chance)),
+                (Level("bound", found.bound), Level("chance", found.compared_success.chance)),
             )
         )
     if found.explanation is not None:
