@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import betabinom
 from tests.leaderboard.exposure._planted import planted
 
 from morelli.errors import MorelliError, NotEnoughDataError
@@ -38,6 +39,18 @@ def test_shrinkage_finds_the_distribution_of_rates():
     assert np.mean((found.mean - truth) ** 2) < 0.97 * np.mean((measured.value - truth) ** 2)
     inside = np.abs(truth - found.mean) < 1.96 * found.sd
     assert inside.mean() == pytest.approx(0.95, abs=0.02)
+
+
+def test_no_other_beta_distribution_is_likelier():
+    _, measured, _ = drawn(2.0, 5.0, 12, 60, seed=8)
+    found = shrink(measured)
+
+    def likelihood(alpha: float, beta: float) -> float:
+        return float(betabinom.logpmf(measured.hits, measured.n, alpha, beta).sum())
+
+    best = likelihood(found.alpha, found.beta)
+    for a, b in product(np.geomspace(0.2, 5.0, 21), repeat=2):
+        assert likelihood(found.alpha * a, found.beta * b) <= best + 1e-6
 
 
 def test_rates_that_differ_by_chance_become_one():

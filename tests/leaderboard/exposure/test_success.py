@@ -48,8 +48,8 @@ def test_counts():
     assert found.judgements.tolist() == [[0, 30, 150]] * 2
     assert found.images.tolist() == [[0, 2, 9]] * 2
     assert np.isnan(found.rate[:, 0]).all()
-    assert found.rates.n.tolist() == [11.0, 11.0]
-    assert (found.rates.hits <= 11.0).all()
+    np.testing.assert_allclose(found.rates.n, 4 / (1 / 2 + 1 / 9))
+    np.testing.assert_allclose(found.rates.value, found.prompt_rate)
     # An attacker may still say that an image is of the model with a single one.
     assert found.named.sum(axis=(0, 1))[0] >= 0 and found.named[:, 0].sum() == 0
 

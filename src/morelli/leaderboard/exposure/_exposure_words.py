@@ -53,9 +53,7 @@ def separable(found: Assessment) -> list[str]:
         said = [f"{exposure.prompts[i]} ({percent(exposure.D[i])})" for i in order]
         most, least = "; ".join(said[:_WORST]), "; ".join(said[: -_WORST - 1 : -1])
         same = "" if found.compared is found.board else f" of the {len(order)} prompts with the same models"
-        lines.append(
-            f"Most exposing by D{same}: {most}; least: {least}. The order is uncertain, see the intervals of ranks."
-        )
+        lines.append(f"Most exposing by D{same}: {most}; least: {least}. The order is uncertain, see the ranks.")
     return lines
 
 
@@ -152,7 +150,7 @@ def notes_of(found: Assessment) -> tuple[str, ...]:
         notes.append(f"{alone} prompts have images of one model only, so that there is nothing to tell: left out.")
     if found.compared is not board:
         there = found.compared.counts > 0
-        models = [name for name, some in zip(board.models, there.any(axis=0), strict=True) if some]
+        models = [name for name, some in zip(board.models, np.any(there, axis=0).tolist(), strict=True) if some]
         notes.append(
             f"Prompts differ in their models, and fewer are told apart more easily: prompts are compared with one "
             f"another among the {int(there.any(axis=1).sum())} that all have {', '.join(models)}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.special import betaln
+from scipy.special import betaln, psi
 
 from morelli.errors import MorelliError, NotEnoughDataError
 
@@ -96,14 +96,18 @@ def shrink(rates: Rates) -> Shrunk:
         )
     hits, n = np.clip(rates.hits[used], 0.0, rates.n[used]), rates.n[used]
 
-    def loss(at: Float) -> float:
+    def loss(at: Float) -> tuple[float, Float]:
         a, b = _alpha_beta(at)
-        return float(-(betaln(hits + a, n - hits + b) - betaln(a, b)).sum())
+        mean = a / (a + b)
+        common = psi(a + b) - psi(n + a + b)
+        by_a, by_b = (psi(hits + a) - psi(a) + common).sum(), (psi(n - hits + b) - psi(b) + common).sum()
+        gradient = np.array([(by_a - by_b) * (a + b) * mean * (1.0 - mean), by_a * a + by_b * b])
+        return float(-(betaln(hits + a, n - hits + b) - betaln(a, b)).sum()), -gradient
 
     pooled = np.clip(hits.sum() / n.sum(), 1e-3, 1.0 - 1e-3)
     start = float(np.log(pooled / (1.0 - pooled)))
     bounds = ((-_MEAN_BOUND, _MEAN_BOUND), _SIZE_BOUNDS)
-    fits = [minimize(loss, [start, size], bounds=bounds, method="L-BFGS-B") for size in (0.0, 2.0, 5.0)]
+    fits = [minimize(loss, [start, size], jac=True, bounds=bounds, method="L-BFGS-B") for size in (1.0, 4.0)]
     alpha, beta = _alpha_beta(min(fits, key=lambda fit: float(fit.fun)).x)
     a, b = rates.hits + alpha, rates.n - rates.hits + beta
     mean = a / (a + b)

@@ -69,22 +69,23 @@ def prompts_section(found: Assessment) -> Section:
 
 
 def _shown(found: Assessment) -> list[str]:
-    choice, shrunk, total = found.shown, found.shrunk, int((found.compared_success.images.sum(axis=1) > 0).sum())
+    success, choice, shrunk = found.compared_success, found.shown, found.shrunk
+    total = int((success.images.sum(axis=1) > 0).sum())
     if choice is None or shrunk is None:
         return ["No advice on prompts: images of two prompts or more have to be judged."]
     bound = percent(found.bound)
     if not len(choice.chosen):
-        least = int(np.argmin(np.where(found.compared_success.rates.n > 0, shrunk.mean, np.inf)))
+        least = int(np.argmin(np.where(success.rates.n > 0, shrunk.mean, np.inf)))
         return [
             f"No prompt can be shown if {bound} of 100 images at most shall be recognised: the least exposing of "
             f"{total}, {found.board.prompts[least]}, is expected at {percent(shrunk.mean[least])} (all: "
-            f"{percent(choice.everything)}; {found.compared_success.k} references; chance {percent(found.compared_success.chance)}). "
+            f"{percent(choice.everything)}; {success.k} references; chance {percent(success.chance)}). "
             "Choosing prompts is no defence here."
         ]
     line = (
         f"{len(choice.chosen)} of {total} prompts can be shown if {bound} of 100 images at most shall be recognised in "
         f"the mean: {percent(choice.expected)} are expected (measured: {percent(choice.raw)}; all prompts: "
-        f"{percent(choice.everything)}; chance {percent(found.compared_success.chance)})"
+        f"{percent(choice.everything)}; chance {percent(success.chance)})"
     )
     return [f"{line}. {_held_out(choice, 'As many chosen so on one half of the images')}"]
 
@@ -148,9 +149,9 @@ def _notes(found: Assessment) -> list[str]:
             "exposing, than they are: no advice on them."
         )
     notes += [
-        "Exposure of a prompt is the share of images recognised by the attacker, shrunk to the mean of all prompts by "
-        "a beta-binomial model, since prompts that look safe, or exposing, are partly lucky. Halves have fewer "
-        "references than all images, so that their rates are lower.",
+        "Exposure of a prompt is the share of images recognised by the attacker, each model counting alike, shrunk to "
+        "the mean of all prompts by a beta-binomial model, since prompts that look safe, or exposing, are partly "
+        "lucky. Halves have fewer references than all images, so that their rates are lower.",
         "Images of one prompt share references, which makes shrinkage a little too small.",
     ]
     if found.explanation is not None:
@@ -201,7 +202,8 @@ def _choices(found: Assessment) -> Table:
 def _prompts(found: Assessment) -> Table:
     if found.shrunk is None or found.shown is None or found.submitted is None:
         return Table("exposure-of-prompts", "", (), ())
-    rates, shrunk = found.compared_success.rates, found.shrunk
+    success, shrunk = found.compared_success, found.shrunk
+    rates = success.rates
     shown, submitted = set(found.shown.chosen.tolist()), set(found.submitted.chosen.tolist())
     order = [i for i in np.argsort(shrunk.mean, kind="stable").tolist() if rates.n[i] > 0]
     return Table(
@@ -221,14 +223,15 @@ def _prompts(found: Assessment) -> Table:
             (
                 found.board.prompts[i],
                 found.board.texts[i],
-                int(rates.n[i]),
+                int(success.images[i].sum()),
                 *nones(rates.value[i], shrunk.mean[i], shrunk.sd[i]),
                 "yes" if i in shown else "no",
                 "yes" if i in submitted else "no",
             )
             for i in order
         ),
-        f"Share of images recognised with {found.compared_success.k} references. Give or take: posterior standard deviation.",
+        f"Share of images recognised with {found.compared_success.k} references, mean over models. Give or take: "
+        "posterior standard deviation.",
     )
 
 

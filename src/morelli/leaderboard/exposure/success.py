@@ -86,9 +86,16 @@ class Success:
 
     @property
     def rates(self) -> Rates:
-        """Images recognised out of those judged, prompt by prompt; each counts once, whatever the number of draws."""
-        hits = np.where(self.images > 0, np.nan_to_num(self.rate) * self.images, 0.0).sum(axis=1)
-        n = self.images.sum(axis=1).astype(np.float64)
+        """Share of images recognised, prompt by prompt: the mean over models, however many images each has.
+
+        An image counts once, whatever the number of draws; trials are as many as would be as precise if all models had
+        as many images.
+        """
+        judged = self.images > 0
+        models = judged.sum(axis=1)
+        inverse = np.where(judged, 1.0 / np.maximum(self.images, 1), 0.0).sum(axis=1)
+        n = np.where(models > 0, models**2 / np.where(models > 0, inverse, 1.0), 0.0)
+        hits = np.where(models > 0, np.nan_to_num(self.prompt_rate), 0.0) * n
         return Rates(self.prompts, np.minimum(hits, n), n, f"images recognised with {self.k} references")
 
 
