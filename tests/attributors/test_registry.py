@@ -18,7 +18,8 @@ from morelli.encoders import ForensicEncoder, extract, join_encoders
 from morelli.errors import MorelliError
 
 INFOS = list_attributors()
-VECTORS = [info.name for info in INFOS if not info.pixels]
+VECTORS = [info.name for info in INFOS if not info.pixels and not info.prompts]
+TOLD = [info.name for info in INFOS if info.prompts]
 
 
 def test_the_default_comes_first():
@@ -50,6 +51,25 @@ def test_all_answer_in_one_frame(name):
     assert list(answers.evidence) == list(answers.family_proba) == list(attributor.weights_)
     assert attributor.level == 0.8
     assert attributor.training_.leak_free
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_all_that_are_told_prompts_answer_in_one_frame(name):
+    rng = np.random.default_rng(0)
+    y, prompts = np.tile(np.repeat(["ada", "bob", "cyd"], 4), 6), np.repeat(np.arange(6), 12)
+    X = rng.normal(size=(72, 6)) + 3 * np.eye(3, 6)[np.searchsorted(["ada", "bob", "cyd"], y)]
+    texts = np.array([f"prompt {prompt}" for prompt in prompts], dtype=object)
+    attributor = clone(get_attributor_info(name).build({"a": slice(0, 3), "b": slice(3, 6)}, seed=1, level=0.8))
+    attributor.fit(X[12:], y[12:], prompts[12:], prompts=prompts[12:], texts=texts[12:])
+    known = np.arange(0, 12, 2)
+    informed = attributor.given(X[known], y[known], prompts=prompts[known], texts=texts[known], references=2)
+    answers = informed.answer(X[1:12:2], prompts=prompts[1:12:2], texts=texts[1:12:2])
+    assert answers.proba.shape == answers.prediction_set.shape == (6, 3)
+    assert np.allclose(answers.proba.sum(axis=1), 1)
+    assert list(answers.evidence) == list(answers.family_proba) == list(informed.weights_)
+    for family in informed.weights_:
+        assert np.allclose(informed.without(answers, family).sum(axis=1), 1)
+    assert attributor.level == 0.8 and informed.training_.leak_free
 
 
 def test_wrapped_or_not():

@@ -84,6 +84,7 @@ def choose_calibrator(
     n_splits: int = 5,
     class_balanced: bool = True,
     ridge: float = 1.0,
+    biases: bool = True,
 ) -> CalibratorChoice:
     """Choose between a temperature with doubt and one with class biases besides by grouped cross-validation.
 
@@ -104,6 +105,8 @@ def choose_calibrator(
         Folds, at most one per group.
     class_balanced, ridge
         As in the calibrators; class weights apply to the held-out score too.
+    biases : bool, default True
+        Whether there may be biases; without them no calibrator changes which class is the most probable.
 
     Returns
     -------
@@ -122,6 +125,8 @@ def choose_calibrator(
     simple.fit(z, labels)  # also the check that there is enough to fit at all
     if n_splits < 2:
         raise ValueError(f"n_splits must be at least 2, not {n_splits}")
+    if not biases:
+        return CalibratorChoice(simple, simple.name, f"{simple.name} only, as asked", {}, None, None, 0, n_groups, seed)
     folds = min(n_splits, n_groups)
     fold = np.empty(n_groups, dtype=np.int64)
     fold[np.random.default_rng(seed).permutation(n_groups)] = np.arange(n_groups) % folds

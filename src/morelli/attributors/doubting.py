@@ -50,6 +50,7 @@ class Doubting:
         *,
         level: float,
         seed: int,
+        biases: bool = True,
     ) -> tuple[Self, Float]:
         """Learn from images that were judged by a classifier which had not seen them.
 
@@ -67,6 +68,8 @@ class Doubting:
         level : float
             Coverage of the conformal sets.
         seed : int
+        biases : bool, default True
+            As for `choose_calibrator`.
 
         Returns
         -------
@@ -75,7 +78,7 @@ class Doubting:
             Calibrated by the other folds.
         """
         with threadpool_limits(limits=1, user_api="blas"):  # many small products, which threads only slow down
-            calibration = choose_calibrator(logits, codes, groups, seed)
+            calibration = choose_calibrator(logits, codes, groups, seed, biases=biases)
             log_proba = np.empty_like(logits)
             kind = type(calibration.calibrator)
             for name in range(int(fold.max()) + 1):

@@ -25,7 +25,9 @@ RIDGE = 1e-3
 """Penalty on squared weights: settles what the data leave open, such as the split between two copies of one family."""
 
 
-def fit_fusion_weights(log_likelihoods: Float, y: NDArray[np.integer]) -> Float:
+def fit_fusion_weights(
+    log_likelihoods: Float, y: NDArray[np.integer], candidates: NDArray[np.bool_] | None = None
+) -> Float:
     """Learn a weight for each family.
 
     Parameters
@@ -34,6 +36,8 @@ def fit_fusion_weights(log_likelihoods: Float, y: NDArray[np.integer]) -> Float:
         Out-of-fold log-likelihoods.
     y : ndarray of int, shape (n,)
         True classes.
+    candidates : ndarray of bool, shape (n, K), optional
+        Which classes each image may be of; by default all. The true one is among them.
 
     Returns
     -------
@@ -44,7 +48,13 @@ def fit_fusion_weights(log_likelihoods: Float, y: NDArray[np.integer]) -> Float:
     from scipy.special import logsumexp
 
     families, n, n_classes = log_likelihoods.shape
-    centred = log_likelihoods - log_likelihoods.mean(axis=2, keepdims=True)
+    if candidates is None:
+        centred = log_likelihoods - log_likelihoods.mean(axis=2, keepdims=True)
+        excluded = np.zeros((), dtype=np.bool_)
+    else:
+        excluded = ~candidates
+        held = np.where(excluded, 0.0, log_likelihoods)
+        centred = np.where(excluded, 0.0, held - held.sum(axis=2, keepdims=True) / candidates.sum(axis=1)[:, None])
     # Families differ in scale by orders of magnitude; the optimiser works on comparable numbers.
     size = np.abs(centred).mean(axis=(1, 2))
     speaks = size > 1e-6
@@ -55,7 +65,7 @@ def fit_fusion_weights(log_likelihoods: Float, y: NDArray[np.integer]) -> Float:
     true = centred[:, np.arange(n), y]
 
     def loss(weights: Float) -> tuple[float, Float]:
-        total = np.tensordot(weights, centred, axes=1)
+        total = np.where(excluded, -np.inf, np.tensordot(weights, centred, axes=1))
         log_probability = total - logsumexp(total, axis=1, keepdims=True)
         expected = np.einsum("fnk,nk->fn", centred, np.exp(log_probability), optimize=True)
         value = -row_weight @ log_probability[np.arange(n), y] + 0.5 * RIDGE * (weights**2).sum()

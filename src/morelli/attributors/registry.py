@@ -32,6 +32,7 @@ __all__ = [
     "Attributor",
     "AttributorInfo",
     "AttributorSpec",
+    "Prompts",
     "fit_registered",
     "get_attributor_info",
     "install_attributors",
@@ -43,6 +44,31 @@ __all__ = [
 DEFAULT_ATTRIBUTOR = "fused"
 
 Blocks = Mapping[str, slice]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prompts:
+    """For which prompt each image was made.
+
+    Attributes
+    ----------
+    ids : ndarray of int64, shape (n,)
+        The same number for the same prompt, in references and in images that are judged alike.
+    texts : ndarray of object, shape (n,)
+        What it says; None where that is not known.
+    """
+
+    ids: NDArray[np.int64]
+    texts: NDArray[np.object_]
+
+    def take(self, index: ArrayLike) -> Prompts:
+        """Return those of the rows at `index`."""
+        at = np.asarray(index)
+        return Prompts(self.ids[at], self.texts[at])
+
+    def told(self) -> dict[str, NDArray[Any]]:
+        """Return them as arguments of ``fit`` and ``answer``."""
+        return {"prompts": self.ids, "texts": self.texts}
 
 
 class Attributor(Protocol):
@@ -63,8 +89,9 @@ class Attributor(Protocol):
         """Its families, and how much they weigh."""
         ...
 
-    def answer(self, X: ArrayLike) -> Answers:
-        """Judge images, shape (n, d)."""
+    @property
+    def answer(self) -> Callable[..., Answers]:
+        """Judges images, shape (n, d); where the attributor is told prompts, with `prompts` and `texts`."""
         ...
 
     def without(self, answers: Answers, family: str) -> NDArray[np.float64]:
@@ -116,6 +143,10 @@ class AttributorInfo:
         Whether its ``fit`` takes the view of each row, `views`, and which rows show one image, `images`.
     background : bool
         Whether its ``fit`` takes images by models that are no candidates, `background`.
+    prompts : bool
+        Whether it is told the prompt of each row, ``prompts`` (numbers), and what it says, ``texts`` (None where that
+        is not known), and is given references of the prompts at hand, see
+        :class:`morelli.attributors.prompts.PromptAttributor`.
     pixels : bool
         Whether it reads thumbnails or native patches, and nothing else.
     asks : bool
@@ -139,6 +170,7 @@ class AttributorInfo:
     views: bool
     background: bool
     pixels: bool
+    prompts: bool = False
     asks: bool = False
     deciding: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
     whom: Callable[[Mapping[str, Any]], Hashable] = _all_settings
@@ -185,6 +217,7 @@ def register_attributor(
     views: bool = False,
     background: bool = False,
     pixels: bool = False,
+    prompts: bool = False,
     asks: bool = False,
     deciding: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
     whom: Callable[[Mapping[str, Any]], Hashable] = _all_settings,
@@ -203,7 +236,20 @@ def register_attributor(
         if not name or set(name) & set("@, "):
             raise ValueError(f"the name of an attributor holds neither @ nor comma nor space: {name!r}")
         _ATTRIBUTORS[name] = AttributorInfo(
-            name, summary, source, encoder, make, n_folds, within, views, background, pixels, asks, deciding, whom
+            name,
+            summary,
+            source,
+            encoder,
+            make,
+            n_folds,
+            within,
+            views,
+            background,
+            pixels,
+            prompts,
+            asks,
+            deciding,
+            whom,
         )
         return make
 
@@ -267,6 +313,7 @@ def fit_registered(
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
     background: tuple[Catalog, Sequence[Features]] | None = None,
+    prompts: Prompts | None = None,
 ) -> Attributor:
     """Fit an attributor to measured references, grouped by prompt and near-duplicates.
 
@@ -285,11 +332,13 @@ def fit_registered(
         Settings of the estimator.
     background : tuple of Catalog and sequence of Features, optional
         Images by models that are no candidates, and their features in each view.
+    prompts : Prompts, optional
+        Of the references; attributors that are told prompts need them.
 
     Raises
     ------
     MorelliError
-        There is a background, and this attributor has no use for one.
+        There is a background, and this attributor has no use for one, or it has to be told prompts, and is not.
     """
     tables = [features] if isinstance(features, Features) else list(features)
     n, m = len(references), len(tables)
@@ -304,6 +353,12 @@ def fit_registered(
         conditions = [parse_view(table.view).condition for table in tables]
         more["views"] = np.repeat(np.array(conditions, dtype=object), n)
         more["images"] = np.tile(np.arange(n), m)
+    if info.prompts:
+        if prompts is None:
+            raise MorelliError(
+                f"{info.name} has to be told the prompt of every image; it serves morelli leaderboard attack."
+            )
+        more |= {name: np.tile(values, m) for name, values in prompts.told().items()}
     if background is not None:
         if not info.background:
             raise MorelliError(
@@ -341,6 +396,7 @@ def _background(images: Catalog, tables: Sequence[Features], label: str, groups:
 def _load_rivals() -> None:
     """Import those that register themselves; not at the head of this file, which they import."""
     importlib.import_module("morelli.attributors.rivals")
+    importlib.import_module("morelli.attributors.prompts")
     importlib.import_module("morelli.attributors.pixels.registered")
     importlib.import_module("morelli.attributors.mllm")
     load_plugins()

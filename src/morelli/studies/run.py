@@ -244,6 +244,8 @@ def _timed_fit(bench: Bench, one: Planned) -> float:
     if spec.info.views:
         more["views"] = np.repeat(np.array(views, dtype=object), n)
         more["images"] = np.tile(np.arange(n), len(views))
+    if spec.info.prompts:
+        more["prompts"] = np.tile(bench.prompts[one.train], len(views))
     estimator = spec.info.build(dict(encoder.blocks), seed=trial.seed, level=trial.level, **trial.options)
     if spec.info.asks:
         return 0.0

@@ -18,6 +18,7 @@ from morelli.attributors.registry import (
     DEFAULT_ATTRIBUTOR,
     Attributor,
     AttributorInfo,
+    Prompts,
     fit_registered,
     get_attributor_info,
 )
@@ -184,6 +185,7 @@ def judge(
     features: Features,
     groups: Groups,
     label: str,
+    prompts: Prompts | None = None,
 ) -> Predictions:
     """Let a fitted attributor judge measured images.
 
@@ -198,13 +200,16 @@ def judge(
         Of the images to be judged, row by row.
     label : str
         Column with the truth.
+    prompts : Prompts, optional
+        Of the images; for attributors that are told.
 
     Returns
     -------
     Predictions
     """
     ok = features.ok
-    answers = attributor.answer(features.X[ok]) if ok.any() else None
+    told = {} if prompts is None else prompts.take(ok).told()
+    answers = attributor.answer(features.X[ok], **told) if ok.any() else None
     return tabulate(attributor, answers, lineages, open_set_level, catalog, features.error, groups, label)
 
 

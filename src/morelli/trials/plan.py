@@ -17,6 +17,7 @@ from morelli.catalog.folds import deal_groups
 from morelli.encoders import Encoder, join_encoders
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.trials._parts import PartStore, same_for_all
+from morelli.trials.same_prompt import deal_same_prompt
 from morelli.trials.selection import Rows, Selection, leave_out_groups, nested_rows
 from morelli.trials.trial import Trial
 from morelli.views import parse_view
@@ -37,6 +38,8 @@ class Planned:
         What its attributor reads.
     train, test, background : ndarray of int64
         Rows of the catalog; those that cannot be measured are not known yet.
+    references : ndarray of int64
+        Rows of judged prompts that are known; empty for attributors that have no use for them.
     key : dict
         All that determines the predictions.
     name : str
@@ -50,6 +53,7 @@ class Planned:
     train: Rows
     test: Rows
     background: Rows
+    references: Rows
     key: dict[str, Any]
     name: str
     fit: str
@@ -152,9 +156,41 @@ class Bench:
         if trial.background is not None:
             classes = set(labels[train])
             background = apart(trial.background, ~test_mask & np.array([name not in classes for name in labels]))
-        test = nested_rows(test, labels, self.groups.ids, trial.test.per_class, order)
+        references = np.zeros(0, dtype=np.int64)
+        if trial.same_prompt is not None:
+            test, here = self._dealt(trial, test)
+            if self.spec(trial.attributor).info.prompts:
+                references = here
+        else:
+            test = nested_rows(test, labels, self.groups.ids, trial.test.per_class, order)
         self._check(trial, labels, train, test)
-        return self._planned(trial, train, test, background)
+        return self._planned(trial, train, test, background, references)
+
+    def _dealt(self, trial: Trial, rows: Rows) -> tuple[Rows, Rows]:
+        """Return which of these rows are judged, and which are known beside them."""
+        assert trial.same_prompt is not None
+        codes, prompts = self.catalog.codes(trial.label)[0], self.prompts
+        unreadable = rows[~self.readable[rows]]
+        rows = rows[self.readable[rows] & (prompts[rows] >= 0)]
+        # One file twice for a class and a prompt would be recognised whatever its class.
+        _, first = np.unique(np.stack([prompts, codes, self._images])[:, rows], axis=1, return_index=True)
+        judged, known = deal_same_prompt(np.sort(rows[first]), codes, prompts, trial.same_prompt, trial.seed)
+        if not len(judged):
+            raise NotEnoughDataError(
+                "No prompt has two different images of one class, of which one could be judged and one be known."
+            )
+        return np.union1d(judged, unreadable), known
+
+    @cached_property
+    def texts(self) -> NDArray[np.object_]:
+        """What the prompt of every row says, None where that is not known."""
+        return self.catalog.text("prompt")
+
+    @cached_property
+    def prompts(self) -> NDArray[np.int64]:
+        """Return the prompt of every row as a number, -1 where it has none."""
+        codes, _ = self.catalog.codes("prompt_id")
+        return codes if (codes >= 0).any() else self.catalog.codes("prompt")[0]
 
     def _fold_of(self, trial: Trial) -> NDArray[np.int64]:
         """Return the fold of every row; the same for all trials with as many folds and the same seed."""
@@ -188,8 +224,9 @@ class Bench:
             what = "no image" if not len(train) else f"one class only, {classes[0]}"
             raise NotEnoughDataError(f"There is too little to learn from: {what} in {trial.train.describe()}.")
 
-    def _planned(self, trial: Trial, train: Rows, test: Rows, background: Rows) -> Planned:
+    def _planned(self, trial: Trial, train: Rows, test: Rows, background: Rows, references: Rows) -> Planned:
         spec = self.spec(trial.attributor)
+        told = {"prompts": self._prompts_hash(train)} if spec.info.prompts else {}
         fit = {
             "attributor": spec.name,
             "options": _written(trial.options, spec.info.deciding),
@@ -201,6 +238,7 @@ class Bench:
             "train": self._rows_hash(train, trial.label),
             "background": self._rows_hash(background, trial.label),
             "groups": same_for_all({"ids": _numbered(self.groups.ids[np.concatenate([train, background])])}),
+            **told,
         }
         key = {
             **fit,
@@ -211,7 +249,20 @@ class Bench:
             # Nothing is learned from lineages, but they stand beside the answers.
             "lineages": same_for_all({"rows": self._lineages[train].tolist()}),
         }
-        return Planned(trial, spec.encoder, train, test, background, key, PartStore.name(key), same_for_all(fit))
+        if len(references):
+            assert trial.same_prompt is not None
+            key["references"] = {
+                "number": trial.same_prompt.references,
+                "rows": self._rows_hash(references, trial.label),
+                "prompts": self._prompts_hash(np.concatenate([references, test])),
+            }
+        return Planned(
+            trial, spec.encoder, train, test, background, references, key, PartStore.name(key), same_for_all(fit)
+        )
+
+    def _prompts_hash(self, rows: Rows) -> str:
+        """Return a hash of which rows share a prompt, and of what their prompts say."""
+        return same_for_all({"ids": _numbered(self.prompts[rows]), "texts": self.texts[rows].tolist()})
 
     def _rows_hash(self, rows: Rows, label: str) -> str:
         """Return a hash of images, their order and labels."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Se
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from morelli._processes import WorkerDied, map_in_processes, processors
 from morelli.attributors.fitting import OPEN_SET_LEVEL, lineages_of
-from morelli.attributors.registry import AttributorInfo, fit_registered, install_attributors
+from morelli.attributors.registry import Attributor, AttributorInfo, Prompts, fit_registered, install_attributors
 from morelli.catalog import Catalog
 from morelli.encoders import FeatureCache, Features, extract
 from morelli.errors import EndpointError, MorelliError, NotEnoughDataError
@@ -263,7 +264,7 @@ def rows_to_measure(planned: Sequence[Planned]) -> dict[tuple[str, str], Rows]:
     wanted: dict[tuple[str, str], list[Rows]] = {}
     for one in planned:
         for view in one.trial.train_views:
-            wanted.setdefault((one.encoder, view), []).extend((one.train, one.background))
+            wanted.setdefault((one.encoder, view), []).extend((one.train, one.background, one.references))
         wanted.setdefault((one.encoder, one.trial.test_view), []).append(one.test)
     return {key: np.unique(np.concatenate(rows)) for key, rows in wanted.items()}
 
@@ -317,6 +318,7 @@ class _Setup:
             seed=trial.seed,
             options=trial.options,
             background=background,
+            prompts=self._prompts(first, first.train[usable]),
         )
         fit_seconds = watch.lap()
         lineages, _ = lineages_of(references, trial.label, [str(name) for name in fitted.classes_])
@@ -325,13 +327,47 @@ class _Setup:
             groups = replace(self.bench.groups, ids=self.bench.groups.ids[one.test])
             watch.lap()
             predictions = judge(
-                fitted, lineages, OPEN_SET_LEVEL, self.bench.catalog.take(one.test), seen, groups, trial.label
+                self._informed(fitted, one),
+                lineages,
+                OPEN_SET_LEVEL,
+                self.bench.catalog.take(one.test),
+                seen,
+                groups,
+                trial.label,
+                self._prompts(one, one.test),
             )
             # Evidence by family is many times the rest, and no study of trials reads it.
             slim = replace(predictions, evidence={}, family_proba={}, without_family={})
             absent = self._absent(first.train[~usable], one.test[~seen.ok])
             spent = getattr(fitted, "spent_", {})
             self.store.put(one.name, one.key, Kept(slim, fit_seconds, watch.lap(), absent, spent))
+
+    def _informed(self, fitted: Any, one: Planned) -> Attributor:
+        """Give references of the judged prompts to an attributor that has a use for them."""
+        trial = one.trial
+        if not self.bench.spec(trial.attributor).info.prompts:
+            known: Attributor = fitted
+            return known
+        if trial.same_prompt is None or len(trial.train_views) > 1:
+            raise MorelliError(
+                f"{trial.attributor} has to be given references of the prompts that it judges, in one view; it serves "
+                "morelli leaderboard attack."
+            )
+        seen = self._features(one.encoder, trial.train_views[0], one.references)
+        rows = one.references[seen.ok]
+        informed: Attributor = fitted.given(
+            seen.X[seen.ok],
+            self.bench.labels(trial.label)[rows].astype(str),
+            **Prompts(self.bench.prompts[rows], self.bench.texts[rows]).told(),
+            references=trial.same_prompt.references,
+        )
+        return informed
+
+    def _prompts(self, one: Planned, rows: Rows) -> Prompts | None:
+        """Return the prompts of rows, for an attributor that is told."""
+        if not self.bench.spec(one.trial.attributor).info.prompts:
+            return None
+        return Prompts(self.bench.prompts[rows], self.bench.texts[rows])
 
     def _absent(self, *failed: Rows) -> tuple[str, ...]:
         """Return those of these rows' files that are gone, and were there when the catalog was made."""

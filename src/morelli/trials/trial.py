@@ -9,6 +9,7 @@ from typing import Any
 
 from morelli.attributors.registry import DEFAULT_ATTRIBUTOR, parse_attributor
 from morelli.errors import MorelliError
+from morelli.trials.same_prompt import SamePrompt
 from morelli.trials.selection import EVERYTHING, Selection, Value
 from morelli.views import parse_view
 
@@ -70,6 +71,9 @@ class Trial:
     background : Selection, optional
         Images of classes that `train` does not have, from which the attributor learns how images vary; held apart from
         `test` as `train` is.
+    same_prompt : SamePrompt, optional
+        Some images of `test` are judged, and others of the same prompts are known to attributors that have a use for
+        them (`AttributorInfo.prompts`), beside `train`, which has other prompts.
 
     Raises
     ------
@@ -90,6 +94,7 @@ class Trial:
     level: float = 0.9
     options: Mapping[str, Any] = field(default_factory=dict)
     background: Selection | None = None
+    same_prompt: SamePrompt | None = None
 
     def __post_init__(self) -> None:
         views = tuple(parse_view(view).name for view in self.train_views)

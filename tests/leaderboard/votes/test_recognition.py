@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from morelli.errors import MorelliError, NotEnoughDataError
+from morelli.leaderboard.votes import Recognition
+
+AB = ("a", "b")
+
+
+def test_names_to_rates():
+    known = Recognition.of(["b", "a", "a", "a", "b"], ["b", "a", "b", None, "abstains"])
+    assert known.models == AB
+    assert np.allclose(known.rates, [[1 / 3, 1 / 3, 1 / 3], [0, 1 / 2, 1 / 2]])
+
+
+def test_scores_to_rates():
+    scores = [[0.9, 0.1], [0.4, 0.4], [0.2, 0.3], [np.nan, 0.5], [np.nan, np.nan], [-np.inf, -np.inf]]
+    known = Recognition.of_scores(scores, [0, 0, 1, 1, 1, 0], AB)
+    assert known.counts.tolist() == [[2, 0, 1], [0, 2, 1]]
+    sure = Recognition.of_scores(scores, [0, 0, 1, 1, 1, 0], AB, least=0.5)
+    assert sure.counts.tolist() == [[1, 0, 2], [0, 1, 2]]
+    with pytest.raises(MorelliError, match="a column for each"):
+        Recognition.of_scores([[1.0]], [0], AB)
+    with pytest.raises(MorelliError, match="0 to 1, not 2"):
+        Recognition.of_scores([[1.0, 0.0]], [2], AB)
+
+
+def test_assumed_recognition_has_no_sampling_error():
+    for known, accuracy in ((Recognition.perfect("abcd"), 1.0), (Recognition.chance("abcd"), 0.25)):
+        assert known.accuracy == accuracy
+        assert known.accuracy_interval() == (accuracy, accuracy)
+        assert known.resampled(np.random.default_rng(0)) is known
+
+
+def test_resampling_varies_as_a_sample_does():
+    known = Recognition(AB, [[80, 20, 0], [0, 100, 0]])
+    rng = np.random.default_rng(0)
+    rates = np.array([known.resampled(rng).rates for _ in range(2000)])
+    assert rates[:, 0, 0].mean() == pytest.approx(0.8, abs=0.01)
+    assert rates[:, 0, 0].std() == pytest.approx(0.04, rel=0.1)
+    assert (rates[:, 1, 1] == 1).all()
+    low, high = known.accuracy_interval()
+    assert low == pytest.approx(0.86, abs=0.015)
+    assert high == pytest.approx(0.94, abs=0.015)
+
+
+def test_some_models_in_another_order():
+    known = Recognition(("a", "b", "c"), [[6, 1, 2, 1], [0, 9, 0, 1], [0, 0, 5, 5]])
+    part = known.for_models(["c", "a"])
+    assert part.counts.tolist() == [[5, 0, 5], [2, 6, 2]]
+    with pytest.raises(MorelliError, match="d, e can be recognised was not measured"):
+        known.for_models(["a", "d", "e"])
+
+
+def test_what_is_no_recognition():
+    with pytest.raises(MorelliError, match="2 rows and 3 columns"):
+        Recognition(AB, np.eye(2))
+    with pytest.raises(MorelliError, match="undefined"):
+        Recognition(AB, np.full((2, 3), np.nan))
+    with pytest.raises(NotEnoughDataError, match="images of b"):
+        Recognition(AB, [[1, 0, 0], [0, 0, 0]])
+    with pytest.raises(MorelliError, match="in each row"):
+        Recognition.of(["a"], ["a", "a"])
+    with pytest.raises(MorelliError, match="no image: z"):
+        Recognition.of(["a"], ["z"])
