@@ -86,11 +86,9 @@ def test_kinship_is_told_only_where_it_is_known(found):
 
 def test_they_are_written(found, tmp_path):
     sections = [exposure_section(found), prompts_section(found)]
-    for folder in ("a", "b"):
-        write_sections(sections, tmp_path / folder, title="Exposure", provenance={"seed": 0})
+    write_sections(sections, tmp_path / "a", title="Exposure", provenance={"seed": 0})
     page = (tmp_path / "a" / "leaderboard.html").read_text(encoding="utf-8")
     assert "Exposure of models and prompts" in page and "Advice on prompts" in page
-    assert page == (tmp_path / "b" / "leaderboard.html").read_text(encoding="utf-8")
     cells = pq.read_table(tmp_path / "a" / "exposure-cells.parquet")
     assert cells.num_rows == 18 * 4
     assert set(cells["model"].to_pylist()) == set(found.board.models)
@@ -113,14 +111,16 @@ def test_they_are_written(found, tmp_path):
     ],
     ids=["one prompt", "single images", "no halves", "all recognised", "no texts"],
 )
-def test_boards_at_the_edge_are_told_in_words(board, said, tmp_path):
+def test_boards_at_the_edge_are_told_in_words(board, said):
     found = assess(board, n_boot=50, draws=3, splits=2)
     sections = [exposure_section(found), prompts_section(found)]
     words = " ".join(text for section in sections for text in (*section.findings.notes, *section.findings.sentences))
     assert re.search(said, words.replace("\n", " ")), words
     assert "nan" not in words
-    write_sections(sections, tmp_path, title="Edge", provenance={})
-    assert "NaN" not in (tmp_path / "leaderboard.json").read_text(encoding="utf-8")
+    for section in sections:
+        json.dumps(section.findings.values, allow_nan=False)
+        for one in section.findings.tables:
+            assert all(not isinstance(value, float) or np.isfinite(value) for row in one.rows for value in row)
 
 
 def test_identical_images_are_told_in_words(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -50,9 +50,7 @@ def exposure(
         int, typer.Option("--references", min=1, metavar="K", help="The attacker's images of each model for a prompt.")
     ] = 5,
     draws: Annotated[int, typer.Option("--draws", min=1, metavar="N", help="How often references are drawn.")] = 20,
-    metric: Annotated[
-        str, typer.Option("--metric", metavar="NAME", help="Distance: euclidean or cosine.")
-    ] = "euclidean",
+    metric: Annotated[Literal["euclidean", "cosine"], typer.Option("--metric", help="Distance.")] = "euclidean",
     families: Annotated[
         str | None,
         typer.Option(
@@ -72,7 +70,7 @@ def exposure(
     ] = None,
     label: LabelOption = "model",
     split: SplitOption = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of draws, halves and bootstraps.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of draws, halves and bootstraps.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print what leaderboard.json holds instead.")] = False,
     workers: WorkersOption = None,
     cache: CacheOption = None,
@@ -90,8 +88,6 @@ def exposure(
         morelli leaderboard exposure images.parquet --encoder clip-vit-b16.openai-int8 --tau 0.8 -o exposure/
         morelli leaderboard exposure images.parquet --bound 0.4 --choose 10 -o exposure/ --json
     """
-    if metric not in ("euclidean", "cosine"):
-        raise typer.BadParameter(f"{metric!r} is neither euclidean nor cosine", param_hint="--metric")
     check_output(output, folder=True)
 
     from morelli.encoders import default_encoder, join_encoders
@@ -125,7 +121,7 @@ def exposure(
             choose=choose,
             k=references,
             draws=draws,
-            metric="cosine" if metric == "cosine" else "euclidean",
+            metric=metric,
             seed=seed,
             progress=attacking,
         )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import betaln, psi
+from threadpoolctl import threadpool_limits
 
 from morelli.errors import MorelliError, NotEnoughDataError
 
@@ -107,7 +108,8 @@ def shrink(rates: Rates) -> Shrunk:
     pooled = np.clip(hits.sum() / n.sum(), 1e-3, 1.0 - 1e-3)
     start = float(np.log(pooled / (1.0 - pooled)))
     bounds = ((-_MEAN_BOUND, _MEAN_BOUND), _SIZE_BOUNDS)
-    fits = [minimize(loss, [start, size], jac=True, bounds=bounds, method="L-BFGS-B") for size in (1.0, 4.0)]
+    with threadpool_limits(limits=1, user_api="blas"):  # two unknowns, which threads only slow down
+        fits = [minimize(loss, [start, size], jac=True, bounds=bounds, method="L-BFGS-B") for size in (1.0, 4.0)]
     alpha, beta = _alpha_beta(min(fits, key=lambda fit: float(fit.fun)).x)
     a, b = rates.hits + alpha, rates.n - rates.hits + beta
     mean = a / (a + b)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.exposure._resampling import Interval, quantiles, resample
@@ -115,7 +116,8 @@ def explain_exposure(
     values, scale = values[:, kept], spread[kept]
     X = np.column_stack([np.ones(n), (values - values.mean(axis=0)) / scale])
     weights = np.concatenate([np.ones((1, n)), np.ones((n, n)) - np.eye(n), resample(n, n_boot, seed)])
-    betas = _fit(X, y, weights)
+    with threadpool_limits(limits=1, user_api="blas"):  # many small systems, which threads only slow down
+        betas = _fit(X, y, weights)
     whole, without, drawn = betas[0], betas[1 : n + 1], betas[n + 1 :]
     binary = np.array([features.names[i] != "words" for i in kept])
     observed = _differences(X, betas[:1], weights[:1], values, scale, binary)[0]
