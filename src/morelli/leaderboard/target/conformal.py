@@ -15,8 +15,8 @@ __all__ = ["PRIOR", "ConformalTarget"]
 Float = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-PRIOR = 4.0
-"""How many images the scale that prompts share counts for, beside a prompt's own references."""
+PRIOR = 1.0
+"""How many images the scale that prompts share counts for, beside a prompt's own references: few, as prompts differ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
