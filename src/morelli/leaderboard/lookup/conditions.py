@@ -156,6 +156,9 @@ def _by_all(s: Situation, without_own: bool) -> Looked:
     places = np.flatnonzero(s.there.ravel())
     prompt, model = places // n_models, places % n_models
     centroids = s.centroids.reshape(-1, s.centroids.shape[2])[places]
+    # Around the middle of all, single precision is enough to tell which of thousands is nearest, and twice as fast.
+    middle = centroids.mean(axis=0)
+    centroids = (centroids - middle).astype(np.float32)
     lengths = (centroids**2).sum(axis=1)
     found = np.full(len(s.X), -1, dtype=np.int64)
     right, chance = np.zeros(len(s.X), dtype=np.bool_), np.zeros(len(s.X))
@@ -163,7 +166,7 @@ def _by_all(s: Situation, without_own: bool) -> Looked:
     for start in range(0, len(s.X), rows):
         part = slice(start, start + rows)
         # Squared distances less the image's own length, which decides nothing.
-        d = lengths - 2.0 * (np.asarray(s.X[part], dtype=np.float64) @ centroids.T)
+        d = lengths - np.float32(2.0) * ((s.X[part] - middle).astype(np.float32) @ centroids.T)
         usable = np.ones_like(d, dtype=np.bool_) if not without_own else ~s.same[s.prompt[part]][:, prompt]
         d[~usable] = np.inf
         nearest, some = d.argmin(axis=1), usable.any(axis=1)

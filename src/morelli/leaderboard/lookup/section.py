@@ -123,8 +123,8 @@ def _table(result: LookupResult) -> Table:
         ),
         rows,
         "Chance is that of a guess among the models with references for the prompt that was looked at, 0 where the "
-        "true one has none there; where all prompts and models are searched, of a random one of them. Always naming the "
-        f"commonest model scores {result.constant:.1%}. Differences are paired, by the same images.",
+        "true one has none there; where all prompts and models are searched, of a random one of them. Always naming "
+        f"the commonest model scores {result.constant:.1%}. Differences are paired, by the same images.",
     )
 
 
