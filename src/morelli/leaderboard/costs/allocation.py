@@ -39,7 +39,7 @@ class Allocation:
     models : tuple of str
     wanted : float
     reached : bool
-        Whether a step has the wanted accuracy; the last step is the allocation.
+        Whether the last step, which is the allocation, has the wanted accuracy; else it is the most accurate one.
     steps : tuple of Step
         From the fewest references; accuracies are of the images that the search looked at.
     honest : tuple of float
@@ -78,9 +78,11 @@ def allocate_references(
 
     All models begin with the smallest number, those that cost nothing with the largest. In each step the model goes to
     its next number that gains most accuracy for what it costs more, measured by the attack itself on the board's images
-    and not modelled. A centroid of k references is farther from everything by the noise of a mean; so that models with
-    fewer references are not put at a disadvantage by this, squared distances are lessened by ``s^2 / k``, s^2 being the
-    variance inside cells, pooled over the references.
+    and not modelled. The centroid of k references is farther from another image by the same model than that of many, by
+    the noise of a mean; so that models with fewer references are not put at a disadvantage, squared distances are
+    divided by ``1 + 1/k``, what they are expected to be in units of the variance inside cells.
+
+    A search that ends without reaching what is wanted is cut off behind its most accurate step.
 
     Parameters
     ----------
@@ -159,7 +161,9 @@ class _Search:
             levels = levels.copy()
             levels[int(np.argmax(rates))] += 1
             steps.append(self.step(distances, truth, levels))
-        return steps, steps[-1].accuracy >= self.wanted
+        reached = steps[-1].accuracy >= self.wanted
+        best = len(steps) - 1 if reached else int(np.argmax([step.accuracy for step in steps]))
+        return steps[: best + 1], reached
 
     def step(self, distances: Float, truth: Codes, levels: Codes) -> Step:
         accuracy = float(_right(_picked(distances, levels), truth).mean())
@@ -168,21 +172,17 @@ class _Search:
 
 
 def _distances(board: Board, ks: Sequence[int], draws: int, seed: int) -> tuple[Float, Codes, Codes]:
-    """Return squared distances less the noise of centroids, (K, n, M), and the model and prompt of each image."""
+    """Return squared distances over `1 + 1/k`, (K, n, M), and the model and prompt of each image."""
     shape = (len(board.prompts), len(board.models))
     parts, truth, prompt = [], [], []
     for draw in draw_references(board, draws, seed):
         at = board.prompt[draw.judged]
-        rows = draw.references(ks[-1])
-        means, counts = cell_means(board.X[rows], board.cell[rows], shape[0] * shape[1])
-        squares = ((board.X[rows] - means[board.cell[rows]]) ** 2).sum()
-        variance = float(squares / max(1, np.maximum(counts - 1, 0).sum()))
         each = []
         for k in ks:
             rows = draw.references(k)
             means, counts = cell_means(board.X[rows], board.cell[rows], shape[0] * shape[1])
             square = distances_to_centroids(board.X[draw.judged], at, means.reshape(*shape, -1)) ** 2
-            each.append(square - variance / np.maximum(counts.reshape(shape)[at], 1))
+            each.append(square / (1.0 + 1.0 / np.maximum(counts.reshape(shape)[at], 1)))
         parts.append(np.stack(each))
         truth.append(board.model[draw.judged])
         prompt.append(at)

@@ -202,7 +202,7 @@ def read_curve(path: Path, where: Mapping[str, str] | None = None) -> Curve:
     name = ", ".join((where or {}).values()) or path.stem
     try:
         return Curve(
-            tuple(ks),
+            tuple(int(k) for k in ks),
             accuracy=tuple(point[1] for point in points),
             low=tuple(point[2] for point in points),
             high=tuple(point[3] for point in points),

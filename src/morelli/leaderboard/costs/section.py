@@ -72,7 +72,7 @@ def _allocation_sentence(result: CostResult, one: Allocation) -> str:
     last = one.steps[-1]
     if not one.reached:
         return (
-            f"No allocation by model reaches {one.wanted:.0%}: the search ended at {last.accuracy:.1%} for "
+            f"No allocation by model reaches {one.wanted:.0%}: the most that the search found is {last.accuracy:.1%} for "
             f"{_money(result, last.cost)}."
         )
     than = (

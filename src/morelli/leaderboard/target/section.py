@@ -64,8 +64,8 @@ def target_section(result: TargetResult) -> Section:
 def _first_sentence(result: TargetResult, at: int) -> str:
     d = result.nearest
     return (
-        f"With {references_of(result, at)} of every model, the nearest centroid says rightly whether an image is by one "
-        f"certain model in {with_interval(d.accuracy, at)} of {int(d.n[at, -1]):,} decisions (always saying no: "
+        f"With {references_of(result, at)} of every model, the nearest centroid says rightly whether an image is by "
+        f"one certain model in {with_interval(d.accuracy, at)} of {int(d.n[at, -1]):,} decisions (always saying no: "
         f"{percent(d.others[at, -1])}; balanced {with_interval(d.balanced, at)}, chance 50%)."
     )
 
@@ -76,8 +76,8 @@ def _one_class_sentence(result: TargetResult, at: int, r: int, a: int) -> str:
     kept, refused = d.kept.value[(*here, -1)], d.refused.value[(*here, -1)]
     return (
         f"With {references_of(result, at)} of this model only, the best rule ({result.rules[r]} at alpha "
-        f"{result.alphas[a]:g}, chosen on these images) has balanced accuracy {with_interval(d.balanced, here)}: it keeps {percent(kept)} of "
-        f"the model's images and refuses {percent(refused)} of the others'."
+        f"{result.alphas[a]:g}, chosen on these images) has balanced accuracy {with_interval(d.balanced, here)}: "
+        f"it keeps {percent(kept)} of the model's images and refuses {percent(refused)} of the others'."
     )
 
 
