@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from morelli.report import study
+from morelli.report import _findings
 from morelli.report.study import render_study, study_headline, study_table, study_to_dict, write_study
 from morelli.studies.findings import BarChart, HeatMap, LineChart, ScatterChart
 
@@ -203,7 +203,7 @@ def test_one_huge_cell():
 
 
 def test_figures_that_are_too_large_are_linked(monkeypatch):
-    monkeypatch.setattr(study, "_FIGURES_UP_TO", 12_000)
+    monkeypatch.setattr(_findings, "_FIGURES_UP_TO", 12_000)
     page = check_self_contained(render_study(make_result()), FILES)
     assert 0 < len(page.all("svg")) < 4
     assert "This figure is large, and not in the page." in "".join(page.text)

@@ -39,10 +39,10 @@ def write_long(table: pa.Table, folder: Path, name: str) -> list[Path]:
     return [parquet, text]
 
 
-def remove_stale(folder: Path, kept: Collection[str]) -> None:
+def remove_stale(folder: Path, kept: Collection[str], document: str = "study.json") -> None:
     """Remove the tables and figures that the study before wrote here and that this one does not.
 
-    Only files that its ``study.json`` lists are touched, and of these only such as a study makes: what somebody else
+    Only files that its `document` lists are touched, and of these only such as a study makes: what somebody else
     put into the folder stays.
 
     Parameters
@@ -50,9 +50,11 @@ def remove_stale(folder: Path, kept: Collection[str]) -> None:
     folder : Path
     kept : collection of str
         Files of this study, relative to `folder`, with forward slashes.
+    document : str
+        Name of its JSON file.
     """
     try:
-        listed = json.loads((folder / "study.json").read_text(encoding="utf-8"))["files"]
+        listed = json.loads((folder / document).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return
     for name in listed if isinstance(listed, list) else []:

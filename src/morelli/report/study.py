@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from morelli._files import write_text
-from morelli.report._page import render
-from morelli.report._study_charts import chart_png, chart_svg
-from morelli.report._study_drawing import slug
-from morelli.report._study_files import remove_stale, write_bytes, write_long
-from morelli.report._study_tables import (
-    python_value,
-    shown,
-    table_csv,
-    table_latex,
-    table_markdown,
-    table_rich,
+from morelli.report._findings import (
+    ROWS_UP_TO,
+    Drawn,
+    Grid,
+    draw,
+    findings_grid,
+    findings_to_dict,
+    has_paper,
+    inside_page,
+    json_ready,
+    meter_of,
+    sort_value,
+    with_file_names,
 )
-from morelli.report._svg import unthemed
+from morelli.report._page import render
+from morelli.report._study_files import remove_stale, write_bytes, write_long
+from morelli.report._study_tables import python_value, shown, table_rich
 from morelli.report._text import clean, number
-from morelli.studies.findings import BarChart, Chart, Findings, HeatMap, LineChart, ScatterChart, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,11 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["render_study", "study_headline", "study_table", "study_to_dict", "write_study"]
 
 SCHEMA_VERSION: Final = 1
-_KINDS: Final = {LineChart: "line", BarChart: "bar", HeatMap: "heat", ScatterChart: "scatter"}
 _LONG: Final = ("cells", "classes", "confusion", "predictions")
-# A page opens at once while it has a few megabytes; the files beside it hold everything.
-_FIGURES_UP_TO = 2_500_000
-_ROWS_UP_TO = 200
 _CLASS_ROWS_UP_TO = 400
 
 
@@ -63,14 +61,6 @@ def study_to_dict(result: StudyResult) -> dict[str, Any]:
         ``schema_version``, ``name``, ``title``, ``question``, ``paper``, ``findings`` (``sentences``, ``tables``,
         ``charts`` each with its ``kind``, ``notes``, ``values``), ``missing`` and ``provenance``.
     """
-    findings = result.findings
-    found = {
-        "sentences": findings.sentences,
-        "tables": [asdict(table) for table in findings.tables],
-        "charts": [{"kind": _KINDS[type(chart)], **asdict(chart)} for chart in findings.charts],
-        "notes": findings.notes,
-        "values": findings.values or {},
-    }
     # Not by asdict, which copies mappings, and cannot copy all kinds of them.
     provenance = {field.name: getattr(result.provenance, field.name) for field in fields(result.provenance)}
     document = {
@@ -79,11 +69,11 @@ def study_to_dict(result: StudyResult) -> dict[str, Any]:
         "title": result.title,
         "question": result.question,
         "paper": result.paper,
-        "findings": found,
+        "findings": findings_to_dict(result.findings),
         "missing": result.missing,
         "provenance": provenance,
     }
-    ready: dict[str, Any] = _json_ready(document)
+    ready: dict[str, Any] = json_ready(document)
     return ready
 
 
@@ -92,8 +82,8 @@ def render_study(result: StudyResult) -> str:
 
     Its links lead to the files that `write_study` puts beside it.
     """
-    result = replace(result, findings=_with_file_names(result.findings))
-    return _page(result, {chart.name: chart_svg(chart) for chart in result.findings.charts})
+    result = replace(result, findings=with_file_names(result.findings))
+    return _page(result, draw(result.findings))
 
 
 def write_study(result: StudyResult, folder: Path) -> list[Path]:
@@ -115,92 +105,53 @@ def write_study(result: StudyResult, folder: Path) -> list[Path]:
     list of Path
         The files, the page first.
     """
-    result = replace(result, findings=_with_file_names(result.findings))
+    result = replace(result, findings=with_file_names(result.findings))
     # All is drawn before anything is written, so that what cannot be drawn leaves an earlier study whole.
-    texts: dict[str, str] = {}
-    images: dict[str, bytes] = {}
-    figures: dict[str, str] = {}
-    for chart in result.findings.charts:
-        figures[chart.name] = chart_svg(chart)
-        texts[f"figures/{chart.name}.svg"] = unthemed(figures[chart.name]) + "\n"
-        images[f"figures/{chart.name}.png"] = chart_png(chart)
-    for table in result.findings.tables:
-        texts[f"tables/{table.name}.csv"] = table_csv(table)
-        texts[f"tables/{table.name}.md"] = table_markdown(table)
-        texts[f"tables/{table.name}.tex"] = table_latex(table)
-    page = _page(result, figures)
+    drawn = draw(result.findings)
+    page = _page(result, drawn)
     document = study_to_dict(result)
-    document["files"] = sorted([*texts, *images])
+    document["files"] = sorted(drawn.files)
     listing = json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
     folder.mkdir(parents=True, exist_ok=True)
     long = [path for name in _LONG for path in write_long(getattr(result, name), folder, name)]
-    for name, text in texts.items():
+    for name, text in drawn.texts.items():
         write_text(folder / name, text)
-    for name, data in images.items():
+    for name, data in drawn.images.items():
         write_bytes(folder / name, data)
     remove_stale(folder, document["files"])
     write_text(folder / "study.json", listing)
     write_text(folder / "study.html", page)
-    return [folder / "study.html", folder / "study.json", *long, *(folder / name for name in (*texts, *images))]
+    return [folder / "study.html", folder / "study.json", *long, *(folder / name for name in drawn.files)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Grid:
-    """Rows of a table as a page shows them: heads with whether they are numbers, cells as (text, value to sort by)."""
-
-    heads: tuple[tuple[str, bool], ...]
-    rows: tuple[tuple[tuple[str, float | None], ...], ...]
-    total: int
-
-
-def _page(result: StudyResult, figures: Mapping[str, str]) -> str:
-    from markupsafe import Markup
-
+def _page(result: StudyResult, drawn: Drawn) -> str:
     findings = result.findings
-    inside: dict[str, Markup] = {}
-    room = _FIGURES_UP_TO
-    for name, text in figures.items():
-        size = len(text.encode())
-        if size <= room:
-            inside[name] = Markup(text)
-            room -= size
     n_cells, shown_cells, classes = _first_cells(result.classes, result.cells)
     return render(
         "study.html",
         title=result.title,
         r=result,
         headline=study_headline(result),
-        figures=inside,
-        tables=[(table, _findings_grid(table), _meter(table)) for table in findings.tables],
-        cells=_long_grid(result.cells, result.cells.slice(0, _ROWS_UP_TO)),
+        figures=inside_page(drawn.figures),
+        tables=[(table, findings_grid(table), meter_of(table)) for table in findings.tables],
+        cells=_long_grid(result.cells, result.cells.slice(0, ROWS_UP_TO)),
         classes=_long_grid(result.classes, classes),
         n_cells=n_cells,
         shown_cells=shown_cells,
-        options=json.dumps(_json_ready(result.provenance.options), ensure_ascii=False, indent=2, sort_keys=True),
-        has_paper=_has_paper(findings.charts),
+        options=json.dumps(json_ready(result.provenance.options), ensure_ascii=False, indent=2, sort_keys=True),
+        has_paper=has_paper(findings.charts),
     )
 
 
-def _findings_grid(table: Table) -> _Grid:
-    rows = tuple(
-        tuple(
-            (shown(value, column.kind, thin=True), _sort_value(value))
-            for value, column in zip(row, table.columns, strict=True)
-        )
-        for row in table.rows[:_ROWS_UP_TO]
-    )
-    return _Grid(tuple((c.title, c.kind != "text") for c in table.columns), rows, len(table.rows))
-
-
-def _long_grid(whole: pa.Table, part: pa.Table) -> _Grid:
+def _long_grid(whole: pa.Table, part: pa.Table) -> Grid:
     import pyarrow as pa
 
     numeric = [pa.types.is_floating(f.type) or pa.types.is_integer(f.type) for f in part.schema]
     columns = [column.to_pylist() for column in part.columns]
-    rows = tuple(tuple((_raw(value), _sort_value(value)) for value in row) for row in zip(*columns, strict=True))
+    rows = tuple(tuple((_raw(value), sort_value(value)) for value in row) for row in zip(*columns, strict=True))
     heads = tuple((name.replace("_", " "), n) for name, n in zip(part.column_names, numeric, strict=True))
-    return _Grid(heads, rows, whole.num_rows)
+    return Grid(heads, rows, whole.num_rows)
 
 
 def _first_cells(classes: pa.Table, cells: pa.Table) -> tuple[int, int, pa.Table]:
@@ -228,59 +179,5 @@ def _raw(value: Any) -> str:
     if isinstance(own, float):
         return f"{own:.3f}".replace("-", "−") if abs(own) < 1000 else number(round(own))
     if isinstance(own, (list, dict)):
-        return json.dumps(_json_ready(own), ensure_ascii=False)
+        return json.dumps(json_ready(own), ensure_ascii=False)
     return shown(own, "text")
-
-
-def _sort_value(value: Any) -> float | None:
-    own = python_value(value)
-    return float(own) if isinstance(own, (int, float)) else None
-
-
-def _meter(table: Table) -> int:
-    """Return the column that has bars beside its numbers: the first of shares in [0, 1], or -1."""
-    for i, column in enumerate(table.columns):
-        values = [python_value(row[i]) for row in table.rows]
-        numbers = [v for v in values if isinstance(v, (int, float))]
-        if column.kind == "share" and numbers and all(0.0 <= v <= 1.0 for v in numbers):
-            return i
-    return -1
-
-
-def _has_paper(charts: Sequence[Chart]) -> bool:
-    return any(
-        any(s.paper for s in chart.series)
-        if isinstance(chart, LineChart)
-        else isinstance(chart, BarChart) and any(bar.paper for bar in chart.bars)
-        for chart in charts
-    )
-
-
-def _with_file_names(findings: Findings) -> Findings:
-    """Return the findings with names that files can have, each once."""
-    return replace(findings, tables=_renamed(findings.tables), charts=_renamed(findings.charts))
-
-
-def _renamed(items: Sequence[Any]) -> tuple[Any, ...]:
-    taken: set[str] = set()
-    found = []
-    for item in items:
-        name, k = slug(item.name), 1
-        while name in taken:
-            k += 1
-            name = f"{slug(item.name)}-{k}"
-        taken.add(name)
-        found.append(item if item.name == name else replace(item, name=name))
-    return tuple(found)
-
-
-def _json_ready(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {clean(key): _json_ready(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_ready(entry) for entry in value]
-    if isinstance(value, str):
-        return clean(value)
-    if hasattr(value, "tolist"):
-        return _json_ready(value.tolist())
-    return python_value(value)
