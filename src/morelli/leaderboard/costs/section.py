@@ -45,7 +45,7 @@ def cost_section(result: CostResult) -> Section:
         title="What naming an image costs",
         question="What does an attacker pay, and what is the cheapest way to a wanted accuracy?",
         findings=findings,
-        long={"cost_frontier": _long(result)},
+        long={"frontier": _long(result)},
     )
 
 
@@ -98,7 +98,7 @@ def _table(result: CostResult) -> Table:
         low, high = (None, None) if result.curve is None else (_v(result.curve.low[i]), _v(result.curve.high[i]))
         rows.append((k, _money(result, cost), a, low, high, _money(result, cost / a) if a else None))
     return Table(
-        "cost-references",
+        "references",
         f"Cost of naming one image among {len(result.models)} models, by number of references",
         (
             Column("references", "references of each", "count"),
@@ -121,7 +121,7 @@ def _needed_table(result: CostResult) -> Table:
         told = [("not reached", "") if k is None else (str(k), _money(result, result.cost(k))) for k in numbers]
         rows.append((wanted, *told[0], *told[1], *told[2]))
     return Table(
-        "cost-needed",
+        "needed",
         "The cheapest number of references for a wanted accuracy",
         (
             Column("wanted", "wanted accuracy", "share"),
@@ -150,7 +150,7 @@ def _allocation_table(result: CostResult, number: int, one: Allocation) -> Table
         for name, k in zip(one.models, last, strict=True)
     )
     return Table(
-        f"cost-allocation-{number + 1}",
+        f"allocation-{number + 1}",
         f"References by model for an accuracy of {one.wanted:.0%}" + ("" if one.reached else ": not reached"),
         (
             Column("model", "model"),
@@ -178,7 +178,7 @@ def _paper_table() -> Table:
         for one in RECONSTRUCTIONS
     )
     return Table(
-        "cost-paper",
+        "paper",
         "The paper's costs of one image, and assumptions that give them",
         (
             Column("version", "version"),
@@ -213,7 +213,7 @@ def _frontier(result: CostResult) -> LineChart:
         series.append(Series(f"numbers by model, for {one.wanted:.0%}", line))
     xs = [point.x for one in series for point in one.points]
     return LineChart(
-        "cost-frontier",
+        "frontier",
         "Accuracy against the cost of naming one image",
         f"{result.prices.currency} for each image",
         "share named right",

@@ -47,7 +47,7 @@ def lookup_section(result: LookupResult) -> Section:
         title="Prompt unknown or paraphrased",
         question="What does it cost the attacker not to know the prompt?",
         findings=findings,
-        long={"lookup": _long(result)},
+        long={"conditions": _long(result)},
     )
 
 
@@ -110,7 +110,7 @@ def _table(result: LookupResult) -> Table:
         for i, k in enumerate(result.references)
     )
     return Table(
-        "lookup",
+        "conditions",
         "Naming the model when the prompt is known, in other words, unknown, or without references",
         (
             Column("condition", "what is known"),
@@ -139,7 +139,7 @@ def _lines(result: LookupResult) -> LineChart:
         series.append(Series(name, tuple(points)))
     level = Level("chance, prompt known", float(result.chance[0, -1]))
     return LineChart(
-        "lookup-accuracy",
+        "accuracy",
         "Accuracy by what the attacker knows of the prompt",
         "references of each model and prompt",
         "share named right",
@@ -155,7 +155,7 @@ def _bars(result: LookupResult, at: int) -> BarChart:
         value, low, high = _three(result.accuracy[c, at])
         bars.append(Bar(CONDITIONS[name].title, value, low, high, name.partition("-")[0]))
     return BarChart(
-        "lookup-conditions",
+        "conditions",
         f"Accuracy by what the attacker knows of the prompt, {_k(result, at)}",
         "share named right",
         tuple(bars),

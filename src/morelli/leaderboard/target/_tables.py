@@ -61,7 +61,7 @@ def by_references(result: TargetResult) -> Table:
     ]
     rows.append(("paper, k = 30", 30.0, None, PAPER_ALL, None, None, 21 / 22, *(None,) * 8))
     return Table(
-        "target-all-models",
+        "all-models",
         "One model against the rest, all models accessible: mean over targets",
         (
             Column("references", "references"),
@@ -135,7 +135,7 @@ def by_target(result: TargetResult, at: int) -> Table:
         for t, name in enumerate(result.targets)
     )
     return Table(
-        "target-by-model",
+        "by-model",
         f"Each model as the target, {references_of(result, at)}",
         (
             Column("target", "target"),
@@ -158,7 +158,7 @@ def area_table(result: TargetResult) -> Table:
         for i, k in enumerate(result.references)
     )
     return Table(
-        "target-areas",
+        "areas",
         "Threshold-free areas under the ROC curve: mean over targets",
         (Column("score", "score"), Column("references", "k", "count"), *_columns("auc", "AUC")),
         rows,

@@ -54,9 +54,9 @@ def target_section(result: TargetResult) -> Section:
         question="How well is one model recognised, with references of all models and with its own only?",
         findings=findings,
         long={
-            "target_nearest": long_nearest(result),
-            "target_one_class": long_rules(result),
-            "target_areas": long_areas(result),
+            "nearest": long_nearest(result),
+            "one-class": long_rules(result),
+            "areas": long_areas(result),
         },
     )
 
@@ -109,7 +109,7 @@ def _all_chart(result: TargetResult) -> LineChart:
     d = result.nearest
     level = float(d.others[-1, -1])
     return LineChart(
-        "target-accuracy",
+        "accuracy",
         "One model against the rest, all models accessible",
         "references of each model and prompt",
         "share right",
@@ -133,7 +133,7 @@ def _one_class_charts(result: TargetResult, at: int) -> tuple[LineChart, LineCha
     wanted = Series("as asked", tuple(Point(alpha, alpha) for alpha in result.alphas))
     return (
         LineChart(
-            "target-alpha",
+            "alpha",
             f"Only the target accessible, {references_of(result, at)}",
             "alpha",
             "balanced accuracy",
@@ -141,7 +141,7 @@ def _one_class_charts(result: TargetResult, at: int) -> tuple[LineChart, LineCha
             (Level("chance", 0.5),),
         ),
         LineChart(
-            "target-kept",
+            "kept",
             f"Share of the target's own images that is kept, {references_of(result, at)}",
             "alpha",
             "share kept",
@@ -160,7 +160,7 @@ def _target_chart(result: TargetResult, at: int) -> BarChart:
             value, low, high = three(figure, at, t)
             bars.append(Bar(name, value, low, high, group))
     return BarChart(
-        "target-models",
+        "models",
         f"How well each model is told from the rest, {references_of(result, at)}",
         "area under the ROC curve",
         tuple(bars),

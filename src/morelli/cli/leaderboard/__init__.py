@@ -1,0 +1,1 @@
+"""``morelli leaderboard``: how anonymous a leaderboard is, and what would help."""
