@@ -72,8 +72,8 @@ def _allocation_sentence(result: CostResult, one: Allocation) -> str:
     last = one.steps[-1]
     if not one.reached:
         return (
-            f"No allocation by model reaches {one.wanted:.0%}: the most that the search found is {last.accuracy:.1%} for "
-            f"{_money(result, last.cost)}."
+            f"No allocation by model reaches {one.wanted:.0%}: the most that the search found is {last.accuracy:.1%} "
+            f"for {_money(result, last.cost)}."
         )
     than = (
         ""

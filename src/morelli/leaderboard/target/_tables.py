@@ -100,7 +100,7 @@ def one_class_table(result: TargetResult, at: int) -> Table:
         for alpha, accuracy, area in PAPER_ONE_CLASS
     ]
     return Table(
-        "target-only",
+        "only-target",
         f"One model against the rest, only the target accessible, {references_of(result, at)}: mean over targets",
         (
             Column("rule", "rule"),

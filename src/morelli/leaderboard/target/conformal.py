@@ -40,10 +40,14 @@ class ConformalTarget:
 
     Notes
     -----
-    P(p <= a) <= a for images by the target if prompts are exchangeable, i.e. the judged prompt is not of another kind
-    than the others, and images are inside prompts. Nothing is assumed of distributions or of the number of images
-    per prompt. Two departures from the exact statement: the prompt of z tests with k references where calibration has
-    k - 1, which makes z look less strange and p conservative; and s0^2 is learned without z, one image of many.
+    P(p <= a) <= a for images by the target, if z was compared with one reference less than there is (`tested`), prompts
+    are exchangeable (the judged prompt is not of another kind than the others), and images are inside prompts. Nothing
+    is assumed of distributions, of the scales of prompts, or of the number of images per prompt; what is left of an
+    assumption is that s0^2 is learned without z, one image of many. To put a reference aside costs power, most of all
+    where there are two. By default z is compared with all k, where calibration has k - 1: centroid and scale are then
+    surer than they are for calibration, images of the target look less strange, and p is conservative where it decides
+    (held by simulation for a up to 0.5, k from 2); nearer to 1, p-values may come out too small.
+
     p is never below 1 / (Q + 1), and says nothing of single prompts: images for a prompt on which the target varies in
     an unusual way have p-values that are too small, others too large ones.
 
@@ -52,14 +56,19 @@ class ConformalTarget:
     Attributes
     ----------
     spread : Spread
+        Of all references.
     target : int
         Column of it.
     prior : float
+    tested : Spread, optional
+        Of the references that images are compared with; all by default. With one less for each prompt, p-values are
+        exact.
     """
 
     spread: Spread
     target: int
     prior: float = PRIOR
+    tested: Spread | None = None
 
     def __post_init__(self) -> None:
         if not self.prior > 0:
@@ -70,8 +79,9 @@ class ConformalTarget:
 
         NaN where the target has no references for the prompt, or no two for any.
         """
-        k, squares = self._numbers(prompt)
-        return self._t(distances**2, k, squares)
+        tested = self.spread if self.tested is None else self.tested
+        k, squares = self._numbers(tested, prompt)
+        return self._t(np.where(k >= 1, distances, 0.0) ** 2, k, squares)
 
     def p_values(self, distances: Float, prompt: Codes) -> Float:
         """Return the p-value of each image, in [1 / (Q + 1), 1].
@@ -79,7 +89,7 @@ class ConformalTarget:
         Parameters
         ----------
         distances : ndarray, shape (n,)
-            To the target's centroid for the prompt of each image.
+            To the target's centroid for the prompt of each image, of the references of `tested`.
         prompt : ndarray of int64, shape (n,)
 
         Returns
@@ -104,7 +114,7 @@ class ConformalTarget:
         n_models = self.spread.counts.shape[1]
         rows = np.flatnonzero(self.spread.cell % n_models == self.target)
         prompt = self.spread.cell[rows] // n_models
-        k, squares = self._numbers(prompt)
+        k, squares = self._numbers(self.spread, prompt)
         several = k >= 2
         rows, prompt, k, squares = rows[several], prompt[several], k[several], squares[several]
         own = self.spread.distances[rows] ** 2
@@ -122,11 +132,8 @@ class ConformalTarget:
             at_least = (table[prompt] >= t[:, None]).sum(axis=1)
         return np.asarray(at_least / np.maximum(counts[prompt], 1))
 
-    def _numbers(self, prompt: Codes) -> tuple[Float, Float]:
-        return (
-            self.spread.counts[prompt, self.target].astype(np.float64),
-            self.spread.squares[prompt, self.target],
-        )
+    def _numbers(self, spread: Spread, prompt: Codes) -> tuple[Float, Float]:
+        return spread.counts[prompt, self.target].astype(np.float64), spread.squares[prompt, self.target]
 
     def _t(self, square: Float, k: Float, squares: Float) -> Float:
         """Return strangeness; 0 for no distance, infinite for a distance where nothing ever varied."""

@@ -14,7 +14,6 @@ from morelli.leaderboard._drawing import clip_references, draw_references
 from morelli.leaderboard._resampled import PromptBootstrap, area, areas_by_group, bounded, sums_by_prompt
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.target.rules import RULES, Judged
-from morelli.leaderboard.target.spread import distances_to_all, measure_spread
 from morelli.leaderboard.target.thresholds import check_alphas
 
 __all__ = ["ALPHAS", "AREAS", "Decisions", "Figure", "TargetResult", "measure_targets"]
@@ -170,10 +169,7 @@ def measure_targets(
     tallies = [_Tally(len(board.prompts), len(board.models), alphas) for _ in ks]
     for number, draw in enumerate(draw_references(board, draws, seed)):
         for k, tally in zip(ks, tallies, strict=True):
-            spread = measure_spread(board, draw.references(k))
-            prompt = board.prompt[draw.judged]
-            distances = distances_to_all(board.X[draw.judged], prompt, spread.centroids)
-            tally.add(Judged.of(spread, prompt, distances), board.model[draw.judged])
+            tally.add(Judged.of(board, draw.judged, draw.references(k)), board.model[draw.judged])
         if progress is not None:
             progress(number + 1, draws)
     used = np.flatnonzero(tallies[0].sizes.any(axis=(0, 2)))

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from morelli.leaderboard.board import Board
 from morelli.leaderboard.target.conformal import ConformalTarget
-from morelli.leaderboard.target.spread import Spread
+from morelli.leaderboard.target.spread import Spread, distances_to_all, measure_spread
 from morelli.leaderboard.target.thresholds import quantile_thresholds
 
 __all__ = ["RULES", "Judged", "Rule"]
 
 Float = NDArray[np.float64]
+Codes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,22 +29,30 @@ class Judged:
     prompt : ndarray of int64, shape (n,)
     distances : ndarray, shape (n, M)
         To each model's centroid for the prompt; infinite where it has none.
-    p_values : ndarray, shape (n, M)
-        Of :class:`ConformalTarget` with each model as the target.
+    p_values, exact : ndarray, shape (n, M)
+        Of :class:`ConformalTarget` with each model as the target: with all references, and with one put aside.
     """
 
     spread: Spread
     prompt: NDArray[np.int64]
     distances: Float
     p_values: Float
+    exact: Float
 
     @classmethod
-    def of(cls, spread: Spread, prompt: NDArray[np.int64], distances: Float) -> Judged:
-        """Return it with the p-values worked out."""
-        p = np.stack(
-            [ConformalTarget(spread, m).p_values(distances[:, m], prompt) for m in range(distances.shape[1])], axis=1
-        )
-        return cls(spread, prompt, distances, p)
+    def of(cls, board: Board, judged: Codes, references: Codes) -> Judged:
+        """Measure judged images against references, both as rows of a board."""
+        prompt = board.prompt[judged]
+        spread = measure_spread(board, references)
+        # The last reference of each cell is put aside; references are in no order that means anything.
+        rows = references[np.argsort(board.cell[references], kind="stable")]
+        fewer = measure_spread(board, rows[:-1][board.cell[rows][1:] == board.cell[rows][:-1]])
+        distances, p = [], []
+        for tested in (spread, fewer):
+            distances.append(distances_to_all(board.X[judged], prompt, tested.centroids))
+            targets = [ConformalTarget(spread, m, tested=tested) for m in range(len(board.models))]
+            p.append(np.stack([one.p_values(distances[-1][:, m], prompt) for m, one in enumerate(targets)], axis=1))
+        return cls(spread, prompt, distances[0], *p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,15 @@ def _left_out(judged: Judged, alphas: tuple[float, ...]) -> Float:
 
 
 def _conformal(judged: Judged, alphas: tuple[float, ...]) -> Float:
-    p = judged.p_values[None]
+    return _above(judged.p_values, alphas)
+
+
+def _exact(judged: Judged, alphas: tuple[float, ...]) -> Float:
+    return _above(judged.exact, alphas)
+
+
+def _above(values: Float, alphas: tuple[float, ...]) -> Float:
+    p = values[None]
     # p <= a refuses a share a of the target's images; a hair for what sums of shares are rounded by.
     accepted = p > 1.0 - np.asarray(alphas)[:, None, None] + 1e-12
     return np.where(np.isnan(p), np.nan, accepted)
@@ -92,6 +110,7 @@ RULES: dict[str, Rule] = {
         Rule("own", "the paper's: quantile of distances to the centroid that references are part of", _own),
         Rule("left-out", "quantile of distances to the centroid of the other references", _left_out),
         Rule("conformal", "conformal p-value above 1 - alpha, pooled over prompts", _conformal),
+        Rule("conformal-exact", "the same with one reference put aside, exact at every alpha", _exact),
     )
 }
 """One-class rules by name."""
