@@ -29,7 +29,7 @@ def planted(
         p.ravel(),
         tuple(f"model-{i}" for i in range(models)),
         tuple(f"p{i:02d}" for i in range(prompts)),
-        texts=tuple(f"{ANIMALS[i % 12]} {PLACES[i // 12]} {DOING[i % 5]}" for i in range(prompts)),
+        texts=tuple(f"{ANIMALS[i % 12]} {PLACES[i // 12 % 3]} {DOING[i % 5]}" for i in range(prompts)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,13 +45,13 @@ def lookup(
             help='What compares prompts: "words", or "network:FOLDER" with a CLIP or SigLIP on this machine.',
         ),
     ] = "words",
-    paraphrase: Annotated[
-        str | None,
+    paraphrases: Annotated[
+        Path | None,
         typer.Option(
-            "--paraphrase",
-            metavar="COLUMN",
-            help="Column that says each prompt in other words.",
-            show_default="paraphrase, where there is such a column",
+            "--paraphrases",
+            metavar="FILE.csv",
+            help="Prompts in other words: prompt_id or prompt in the first column, and a column paraphrase.",
+            show_default="the column paraphrase, where the catalog has one",
         ),
     ] = None,
     draws: DrawsOption = 10,
@@ -66,28 +67,30 @@ def lookup(
     """Measure what it costs an attacker not to know the prompt, or to know it in other words only.
 
     The attacker has references for all prompts of the catalog, and finds the prompt by the image, by a paraphrase of
-    three strengths (and by yours, if there is a column of them), or has no references for it and takes those of the
-    nearest other prompt. Losses are paired with the known prompt on the same images.
+    three strengths (and by yours, if you give them), or has no references for it and takes those of the nearest other
+    prompt. Losses are paired with the known prompt on the same images.
 
     Examples:
 
         morelli leaderboard lookup images.parquet -o lookup/
-        morelli leaderboard lookup images.csv --paraphrase reworded --references 1,5 -o lookup/
+        morelli leaderboard lookup images.parquet --paraphrases reworded.csv --references 1,5 -o lookup/
         morelli leaderboard lookup images.parquet --texts network:clip/ -o lookup/ --json
     """
     ks = numbers(references, "--references")
     check_output(output, folder=True)
 
     from morelli.attributors.prompts.texts import make_text_embedder
+    from morelli.catalog import join_columns
     from morelli.leaderboard.embedding import attack_board, attack_encoder
     from morelli.leaderboard.lookup import lookup_section, measure_lookup, paraphrases_of
 
     make_text_embedder(texts)  # refuses one that there is not, before the images are measured
     images = open_catalog(catalog, split)
     images.column(label)
-    column = paraphrase or ("paraphrase" if "paraphrase" in images.table.column_names else None)
-    if column is not None:
-        images.column(column)
+    if paraphrases is not None:
+        images = join_columns(images, paraphrases)
+        images.column("paraphrase")
+    reworded = "paraphrase" in images.table.column_names
     measures = attack_encoder(encoder)
     with progress("Measuring images") as measuring:
         board = attack_board(
@@ -99,7 +102,7 @@ def lookup(
             references=ks,
             draws=draws,
             embedder=texts,
-            paraphrases=None if column is None else paraphrases_of(images, board, column),
+            paraphrases=paraphrases_of(images, board) if reworded else None,
             seed=seed,
             progress=attacking,
         )
@@ -114,7 +117,7 @@ def lookup(
             "recipe": measures.recipe_hash,
             "label": label,
             "texts": texts,
-            "paraphrase": column,
+            "paraphrases": reworded,
             "references": ks,
             "draws": draws,
             "seed": seed,
