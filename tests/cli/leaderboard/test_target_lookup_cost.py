@@ -23,7 +23,7 @@ def catalog(tmp_path_factory):
     """Three models with a tint of their own, four prompts with a pattern of their own, three images of each."""
     folder = tmp_path_factory.mktemp("leaderboard")
     rng = np.random.default_rng(0)
-    lines = ["path,model,prompt_id,prompt,paraphrase"]
+    lines = ["path,model,prompt_id,prompt"]
     waves = np.sin(np.arange(96)[:, None, None] / np.array([3, 5, 8, 13])) * 40
     for p in range(4):
         for m, model in enumerate(MODELS):
@@ -32,7 +32,7 @@ def catalog(tmp_path_factory):
                 pixels[..., m] += 25
                 Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{p}{m}{i}.png")
                 words = ("waves at sea", "dunes of sand", "hills in fog", "a quiet lake")[p]
-                lines.append(f"{p}{m}{i}.png,{model},p{p},{words},{words.split()[-1]} seen from afar")
+                lines.append(f"{p}{m}{i}.png,{model},p{p},{words}")
     (folder / "images.csv").write_text("\n".join(lines), encoding="utf-8")
     build_catalog(folder / "images.csv", folder / "images.parquet")
     return folder / "images.parquet"
@@ -72,13 +72,15 @@ def test_target_of_one_model_as_json(run, catalog, tmp_path):
     assert first.stdout == second.stdout
 
 
-def test_lookup_takes_paraphrases_of_the_catalog(run, catalog, tmp_path):
-    result = run("lookup", catalog, "-o", tmp_path / "out", *FAST)
+def test_lookup_takes_paraphrases_from_a_table(run, catalog, tmp_path):
+    lines = [f"p{p},{words} seen from afar" for p, words in enumerate(("sea", "sand", "fog", "lake"))]
+    (tmp_path / "reworded.csv").write_text("\n".join(["prompt_id,paraphrase", *lines]))
+    result = run("lookup", catalog, "-o", tmp_path / "out", *FAST, "--paraphrases", tmp_path / "reworded.csv")
     assert result.exit_code == 0, result.output
     assert "With the prompt known and 2 references" in result.output
     written = json.loads((tmp_path / "out" / "leaderboard.json").read_text(encoding="utf-8"))
     values = written["sections"][0]["findings"]["values"]
-    assert written["provenance"]["paraphrase"] == "paraphrase"
+    assert written["provenance"]["paraphrases"] is True
     assert values["paraphrased-given"]["retrieval"] == [1.0, 1.0]
 
 
@@ -99,18 +101,8 @@ def test_cost_from_prices_and_a_curve(run, tmp_path):
 
 def test_cost_measures_the_curve_and_searches_numbers(run, catalog, tmp_path):
     (tmp_path / "prices.toml").write_text("default = 0.01\n", encoding="utf-8")
-    result = run(
-        "cost",
-        tmp_path / "prices.toml",
-        "--catalog",
-        catalog,
-        "-o",
-        tmp_path / "out",
-        *FAST,
-        "--wanted",
-        "0.4",
-        "--json",
-    )
+    prices, more = tmp_path / "prices.toml", ("--wanted", "0.4", "--json")
+    result = run("cost", prices, "--catalog", catalog, "-o", tmp_path / "out", *FAST, *more)
     assert result.exit_code == 0, result.output
     values = json.loads(result.stdout)["sections"][0]["findings"]["values"]
     assert values["models"] == sorted(MODELS)
@@ -128,7 +120,7 @@ def test_cost_measures_the_curve_and_searches_numbers(run, catalog, tmp_path):
         (("target", "CATALOG", "--model", "nobody", *FAST[:2]), 1, "Not on the board: nobody"),
         (("target", "CATALOG", "--label", "nothing"), 1, "nothing"),
         (("lookup", "CATALOG", "--texts", "nobody"), 1, 'no text embedder "nobody"'),
-        (("lookup", "CATALOG", "--paraphrase", "nowhere"), 1, "nowhere"),
+        (("lookup", "CATALOG", "--paraphrases", "none.csv"), 1, "cannot be read"),
         (("cost", "PRICES", "--curve", "none.csv"), 1, "the curve cannot be read"),
         (("cost", "none.toml"), 1, "the prices cannot be read"),
         (("cost", "PRICES", "--where", "a=b"), 2, "no --curve to choose rows of"),
