@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from morelli.attributors.prompts._distances import cell_means
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard._drawing import clip_references, draw_references
 from morelli.leaderboard.board import Board
@@ -61,3 +62,16 @@ def test_one_image_of_each_model_cannot_be_judged():
         next(draw_references(planted(images=1), 1, 0))
     with pytest.raises(MorelliError, match="At least one draw"):
         next(draw_references(planted(), 0, 0))
+
+
+def test_centroids_are_those_of_the_references():
+    board = planted(prompts=4, models=3, images=6)
+    board = board.take(~((board.prompt == 2) & (board.model == 1)))
+    draw = next(draw_references(board, 1, 0))
+    ks = (1, 2, 5)
+    for k, (centroids, counts) in zip(ks, draw.centroids(board, ks), strict=True):
+        rows = draw.references(k)
+        means, numbers = cell_means(board.X[rows], board.cell[rows], 12)
+        np.testing.assert_allclose(centroids.reshape(12, -1), means, atol=1e-9)
+        np.testing.assert_array_equal(counts.ravel(), numbers)
+        assert np.isnan(centroids[2, 1]).all()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from morelli.attributors.prompts._distances import cell_means
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
 
@@ -34,6 +35,30 @@ class Draw:
     def references(self, k: int) -> Codes:
         """Return the rows of the first `k` references of each prompt and model; those of a smaller k are among them."""
         return np.flatnonzero((self.place >= 0) & (self.place < k))
+
+    def centroids(self, board: Board, ks: Sequence[int]) -> Iterator[tuple[NDArray[np.float64], Codes]]:
+        """Yield the means of the first k references of each cell, (P, M, d), and their numbers, (P, M), for each k.
+
+        NaN where there are none. As references of a smaller k are among those of a greater one, only what is new is
+        added.
+
+        Parameters
+        ----------
+        board : Board
+        ks : sequence of int
+            Ascending.
+        """
+        shape = (len(board.prompts), len(board.models))
+        sums, counts = np.zeros((shape[0] * shape[1], board.X.shape[1])), np.zeros(shape[0] * shape[1], dtype=np.int64)
+        before = 0
+        for k in ks:
+            new = np.flatnonzero((self.place >= before) & (self.place < k))
+            means, more = cell_means(board.X[new], board.cell[new], len(counts))
+            sums += np.where(more[:, None] > 0, means * more[:, None], 0.0)
+            counts = counts + more
+            before = k
+            with np.errstate(invalid="ignore"):
+                yield (sums / counts[:, None]).reshape(*shape, -1), counts.reshape(shape)
 
 
 def draw_references(board: Board, n_draws: int, seed: int) -> Iterator[Draw]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import cell_means, distances_to_centroids
+from morelli.attributors.prompts._distances import distances_to_centroids
 from morelli.errors import MorelliError
 from morelli.leaderboard._drawing import clip_references, draw_references
 from morelli.leaderboard.board import Board
@@ -173,16 +173,13 @@ class _Search:
 
 def _distances(board: Board, ks: Sequence[int], draws: int, seed: int) -> tuple[Float, Codes, Codes]:
     """Return squared distances over `1 + 1/k`, (K, n, M), and the model and prompt of each image."""
-    shape = (len(board.prompts), len(board.models))
     parts, truth, prompt = [], [], []
     for draw in draw_references(board, draws, seed):
         at = board.prompt[draw.judged]
         each = []
-        for k in ks:
-            rows = draw.references(k)
-            means, counts = cell_means(board.X[rows], board.cell[rows], shape[0] * shape[1])
-            square = distances_to_centroids(board.X[draw.judged], at, means.reshape(*shape, -1)) ** 2
-            each.append(square / (1.0 + 1.0 / np.maximum(counts.reshape(shape)[at], 1)))
+        for centroids, counts in draw.centroids(board, ks):
+            square = distances_to_centroids(board.X[draw.judged], at, centroids) ** 2
+            each.append(square / (1.0 + 1.0 / np.maximum(counts[at], 1)))
         parts.append(np.stack(each))
         truth.append(board.model[draw.judged])
         prompt.append(at)

@@ -82,6 +82,45 @@ class Situation:
         number = self.there.sum(axis=1)
         return np.asarray(np.nansum(self.centroids, axis=1) / np.maximum(number, 1)[:, None])
 
+    @cached_property
+    def own_distances(self) -> Float:
+        """Distances to the centroids for the prompt that made each image, shape (n, M)."""
+        return distances_to_centroids(self.X, self.prompt, self.centroids)
+
+    @cached_property
+    def _nearest_cells(self) -> tuple[Codes, Codes]:
+        """The nearest of all centroids, and the nearest of those for other prompts."""
+        places = np.flatnonzero(self.there.ravel())
+        prompt = places // self.there.shape[1]
+        centroids = self.centroids.reshape(-1, self.centroids.shape[2])[places]
+        # Around the middle of all, single precision is enough to tell which of thousands is nearest, and twice as fast.
+        middle = centroids.mean(axis=0)
+        centroids = (centroids - middle).astype(np.float32)
+        lengths = (centroids**2).sum(axis=1)
+        nearest, other = (np.full(len(self.X), -1, dtype=np.int64) for _ in range(2))
+        rows = max(1, _PAIRS // max(len(places), 1))
+        for start in range(0, len(self.X), rows):
+            part = slice(start, start + rows)
+            # Squared distances less the image's own length, which decides nothing.
+            d = (self.X[part] - middle).astype(np.float32) @ centroids.T
+            d *= np.float32(-2.0)
+            d += lengths
+            nearest[part] = places[d.argmin(axis=1)]
+            d[self.same[self.prompt[part]][:, prompt]] = np.inf
+            best = d.argmin(axis=1)
+            other[part] = np.where(np.isfinite(d[np.arange(len(d)), best]), places[best], -1)
+        return nearest, other
+
+    @property
+    def nearest_cell(self) -> Codes:
+        """The nearest centroid of all prompts and models, as ``prompt * M + model``, shape (n,)."""
+        return self._nearest_cells[0]
+
+    @property
+    def nearest_other_cell(self) -> Codes:
+        """The same among prompts that say something else, shape (n,); -1 where there is none."""
+        return self._nearest_cells[1]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looked:
@@ -130,7 +169,9 @@ class Condition:
 def _answer(s: Situation, found: Codes, asked: Bools | None = None) -> Looked:
     """Name the nearest centroid at the prompts that were found."""
     at = np.maximum(found, 0)
-    distances = distances_to_centroids(s.X, at, s.centroids)
+    distances = s.own_distances.copy()
+    elsewhere = np.flatnonzero(at != s.prompt)  # mostly few: what was measured for the right prompt is kept
+    distances[elsewhere] = distances_to_centroids(s.X[elsewhere], at[elsewhere], s.centroids)
     right = (ranks_of_truth(-distances, s.model) == 0) & (found >= 0)
     chance = s.there[at, s.model] / np.maximum(s.there[at].sum(axis=1), 1) * (found >= 0)
     return Looked(np.ones(len(found), dtype=np.bool_) if asked is None else asked, found, right, chance)
@@ -152,28 +193,14 @@ def _by_image(s: Situation, without_own: bool) -> Looked:
 
 def _by_all(s: Situation, without_own: bool) -> Looked:
     """Search all prompts and models at once."""
+    cell = s.nearest_other_cell if without_own else s.nearest_cell
     n_models = s.there.shape[1]
-    places = np.flatnonzero(s.there.ravel())
-    prompt, model = places // n_models, places % n_models
-    centroids = s.centroids.reshape(-1, s.centroids.shape[2])[places]
-    # Around the middle of all, single precision is enough to tell which of thousands is nearest, and twice as fast.
-    middle = centroids.mean(axis=0)
-    centroids = (centroids - middle).astype(np.float32)
-    lengths = (centroids**2).sum(axis=1)
-    found = np.full(len(s.X), -1, dtype=np.int64)
-    right, chance = np.zeros(len(s.X), dtype=np.bool_), np.zeros(len(s.X))
-    rows = max(1, _PAIRS // max(len(places), 1))
-    for start in range(0, len(s.X), rows):
-        part = slice(start, start + rows)
-        # Squared distances less the image's own length, which decides nothing.
-        d = lengths - np.float32(2.0) * ((s.X[part] - middle).astype(np.float32) @ centroids.T)
-        usable = np.ones_like(d, dtype=np.bool_) if not without_own else ~s.same[s.prompt[part]][:, prompt]
-        d[~usable] = np.inf
-        nearest, some = d.argmin(axis=1), usable.any(axis=1)
-        found[part] = np.where(some, prompt[nearest], -1)
-        own = model == s.model[part, None]
-        right[part] = some & (model[nearest] == s.model[part])
-        chance[part] = (own & usable).sum(axis=1) / np.maximum(usable.sum(axis=1), 1)
+    found = np.where(cell >= 0, cell // n_models, -1)
+    right = (cell >= 0) & (cell % n_models == s.model)
+    # A random one of the cells that are searched: how many there are, and how many are the true model's.
+    searched = ~s.same if without_own else np.ones_like(s.same)
+    by_model = (searched.astype(np.float64) @ s.there)[s.prompt]
+    chance = by_model[np.arange(len(cell)), s.model] / np.maximum(by_model.sum(axis=1), 1)
     return Looked(np.ones(len(s.X), dtype=np.bool_), found, right, chance)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import cell_means
 from morelli.attributors.prompts.texts import TextEmbedder, make_text_embedder
 from morelli.catalog import Catalog
 from morelli.errors import MorelliError
@@ -116,11 +115,12 @@ def measure_lookup(
     words = _Texts.of(board, embedder, paraphrases or {})
     tallies = [{name: _Tally(len(board.prompts)) for name in CONDITIONS} for _ in ks]
     judged = np.zeros(len(board.models))
+    same = _same_text(board)
     for number, draw in enumerate(draw_references(board, draws, seed)):
         judged += np.bincount(board.model[draw.judged], minlength=len(board.models))
         others = {} if words is None else words.in_other_words(seed + number)
-        for k, tally in zip(ks, tallies, strict=True):
-            situation = _situation(board, draw, k, words, others)
+        for (centroids, _), tally in zip(draw.centroids(board, ks), tallies, strict=True):
+            situation = _situation(board, draw, centroids, same, words, others)
             baseline = CONDITIONS[KNOWN].look(situation)
             assert baseline is not None
             for name, condition in CONDITIONS.items():
@@ -217,17 +217,20 @@ def _worded(embedder: TextEmbedder, texts: Sequence[str]) -> Worded:
     return Worded(embedder.transform(texts), np.array([bool(text.strip()) for text in texts], dtype=np.bool_))
 
 
-def _situation(board: Board, draw: Draw, k: int, words: _Texts | None, others: Mapping[str, Worded]) -> Situation:
-    shape = (len(board.prompts), len(board.models))
-    rows = draw.references(k)
-    rows = rows[board.contested[board.prompt[rows]]]
-    means, _ = cell_means(board.X[rows], board.cell[rows], shape[0] * shape[1])
+def _situation(
+    board: Board,
+    draw: Draw,
+    centroids: Float,
+    same: NDArray[np.bool_],
+    words: _Texts | None,
+    others: Mapping[str, Worded],
+) -> Situation:
     return Situation(
         X=board.X[draw.judged],
         prompt=board.prompt[draw.judged],
         model=board.model[draw.judged],
-        centroids=means.reshape(*shape, -1),
-        same=_same_text(board),
+        centroids=np.where(board.contested[:, None, None], centroids, np.nan),
+        same=same,
         texts=None if words is None else words.own,
         others=others,
     )
