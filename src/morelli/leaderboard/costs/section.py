@@ -218,7 +218,7 @@ def _frontier(result: CostResult) -> LineChart:
         f"{result.prices.currency} for each image",
         "share named right",
         tuple(series),
-        tuple(Level(f"wanted: {wanted:.0%}", wanted) for wanted in result.needed),
+        tuple(Level("wanted", wanted) for wanted in result.needed),
         log_x=min(xs) > 0 and max(xs) > 5 * min(xs),
     )
 

@@ -153,7 +153,7 @@ def _bars(result: LookupResult, at: int) -> BarChart:
     bars = []
     for c, name in enumerate(result.conditions):
         value, low, high = _three(result.accuracy[c, at])
-        bars.append(Bar(CONDITIONS[name].title, value, low, high, name.partition("-")[0]))
+        bars.append(Bar(name, value, low, high, name.partition("-")[0]))
     return BarChart(
         "conditions",
         f"Accuracy by what the attacker knows of the prompt, {_k(result, at)}",
