@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -110,11 +107,8 @@ def clip(tmp_path_factory):
     torch = pytest.importorskip("torch", reason="needs the deep extra")
     pytest.importorskip("transformers", reason="needs the deep extra")
     torch.set_num_threads(1)
-    sys.path.insert(0, str(Path(__file__).parents[2]))
-    try:
-        from networks import tiny
-    finally:
-        sys.path.pop(0)
+    from networks import tiny
+
     return tiny.clip(tmp_path_factory.mktemp("text") / "clip")
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from morelli.attributors.prompts.texts import make_text_embedder, nearest_texts
 from morelli.catalog import COLUMNS, Catalog
 from morelli.errors import CatalogError, MorelliError
 from morelli.leaderboard.costs import curve_of_board
@@ -148,3 +149,23 @@ def test_section_without_texts_has_no_empty_sentence(board, tmp_path):
     assert all(section.findings.sentences)
     assert len(section.findings.sentences) == 3
     write_sections([section], tmp_path, title="t", provenance={})
+
+
+def test_texts_are_compared_by_a_network(tmp_path):
+    pytest.importorskip("torch", reason="needs the deep extra").set_num_threads(1)
+    pytest.importorskip("transformers", reason="needs the deep extra")
+    from networks import tiny
+
+    texts = ("a photo of animals", "an image of vehicles", "people with food", "the clothing in buildings")
+    board = replace(planted(prompts=4, models=3, images=4), texts=texts)
+    given = dict(
+        zip(board.prompts, ("photo animals", "image vehicles", "food people", "clothing buildings"), strict=True)
+    )
+    name = f"network:{tiny.clip(tmp_path / 'clip')}"
+    result = measure_lookup(board, references=(2,), draws=1, n_boot=50, embedder=name, paraphrases=given)
+    assert result.embedder == name
+    # A network with random weights has no notion of meaning; what it finds is what its own vectors say.
+    embedder = make_text_embedder(name)
+    found = nearest_texts(embedder.transform(list(given.values())), embedder.transform(texts))
+    c = result.conditions.index("paraphrased-given")
+    assert result.retrieval[c, 0, 0] == pytest.approx((found == np.arange(4)).mean())
