@@ -18,6 +18,7 @@ from morelli.cli import (
     evaluate,
     explain,
     fit,
+    leaderboard,
     lists,
     networks,
     pixels,
@@ -51,6 +52,7 @@ register(app, "compare", compare.compare, resumes=True)
 register(app, "robustness", robustness.robustness, resumes=True)
 register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
+app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(ask.app, name="ask")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")

@@ -45,12 +45,15 @@ def test_it_measures_and_writes(catalog, tmp_path):
     document = json.loads((tmp_path / "out" / "leaderboard.json").read_text(encoding="utf-8"))
     assert [section["name"] for section in document["sections"]] == ["exposure", "prompts"]
     assert document["provenance"]["tau"] == 0.5 and document["provenance"]["references"] == 2
-    assert document["provenance"]["standardised"] is False
-    again = run(catalog, "-o", tmp_path / "again", *options, "--json", "--standardise")
+    assert document["provenance"]["families"] == ["colour"]
+    again = run(catalog, "-o", tmp_path / "again", *options, "--json", "--as-measured")
     assert again.exit_code == 0, again.output
     printed = json.loads(again.stdout)
-    assert printed["provenance"]["standardised"] is True
-    assert any("standard deviation" in note for note in printed["sections"][0]["findings"]["notes"])
+    scaled, plain = (
+        any("standard deviation" in note for part in d["sections"] for note in part["findings"]["notes"])
+        for d in (document, printed)
+    )
+    assert scaled and not plain
     assert (tmp_path / "again" / "tables" / "exposure-models.csv").is_file()
 
 

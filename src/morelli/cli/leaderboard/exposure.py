@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -10,7 +9,6 @@ import typer
 from morelli._text import split_words
 from morelli.cli._common import (
     CacheOption,
-    EncoderOption,
     ImagesArgument,
     LabelOption,
     NoCacheOption,
@@ -21,14 +19,15 @@ from morelli.cli._common import (
     open_catalog,
     progress,
 )
+from morelli.cli.leaderboard._telling import AttackEncoderOption, FolderOption, JsonOption, SeedOption, tell_sections
 
 __all__ = ["exposure"]
 
 
 def exposure(
     catalog: ImagesArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the page and the tables.")],
-    encoder: EncoderOption = None,
+    output: FolderOption,
+    encoder: AttackEncoderOption = None,
     tau: Annotated[
         float,
         typer.Option(
@@ -57,7 +56,7 @@ def exposure(
             "--families",
             metavar="NAMES",
             help="Only these families of what the encoder measures, separated by commas.",
-            show_default="all",
+            show_default="the embedding, or all where there is none",
         ),
     ] = None,
     standardise: Annotated[
@@ -65,13 +64,13 @@ def exposure(
         typer.Option(
             "--standardise/--as-measured",
             help="Divide every feature by its standard deviation within prompts.",
-            show_default="where there are several families",
+            show_default="where what is read is no embedding",
         ),
     ] = None,
     label: LabelOption = "model",
     split: SplitOption = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of draws, halves and bootstraps.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what leaderboard.json holds instead.")] = False,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
     workers: WorkersOption = None,
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
@@ -90,29 +89,23 @@ def exposure(
     """
     check_output(output, folder=True)
 
-    from morelli.encoders import default_encoder, join_encoders
-    from morelli.leaderboard.board import measure_board
-    from morelli.leaderboard.exposure import assess, exposure_section, prompts_section, standardised
-    from morelli.report.leaderboard import section_tables, sections_headline, write_sections
+    from morelli.leaderboard.embedding import attack_board, attack_encoder
+    from morelli.leaderboard.exposure import assess, exposure_section, prompts_section
 
     images = open_catalog(catalog, split)
     images.column(label)  # refuses a column that there is not, before the images are measured
-    measures = join_encoders(encoder or default_encoder())
+    measures = attack_encoder(encoder)
     with progress("Measuring images") as measuring:
-        board = measure_board(
+        board = attack_board(
             images,
             measures,
+            families=None if families is None else split_words(families),
+            standardise=standardise,
             label=label,
             cache=open_cache(cache, no_cache),
             workers=workers,
             progress=measuring,
         )
-    if families is not None:
-        board = board.columns(*split_words(families))
-    if standardise is None:
-        standardise = len(board.blocks) > 1
-    if standardise:
-        board = standardised(board)
     with progress("Attacking") as attacking:
         found = assess(
             board,
@@ -125,17 +118,16 @@ def exposure(
             seed=seed,
             progress=attacking,
         )
-    sections = [exposure_section(found), prompts_section(found)]
-    written = write_sections(
-        sections,
+    tell_sections(
+        [exposure_section(found), prompts_section(found)],
         output,
+        as_json,
         title=f"Exposure on {catalog.name}",
         provenance={
-            "catalog": catalog.name,
+            "catalog": images.fingerprint,
             "encoder": measures.name,
             "recipe": measures.recipe_hash,
             "families": list(board.blocks),
-            "standardised": standardise,
             "label": label,
             "tau": tau,
             "bound": bound,
@@ -145,20 +137,4 @@ def exposure(
             "metric": metric,
             "seed": seed,
         },
-    )
-    if as_json:
-        typer.echo((output / "leaderboard.json").read_text(encoding="utf-8"), nl=False)
-        return
-    from rich.console import Console
-
-    console = Console()
-    for section in sections:
-        for table in section_tables(section, console.width)[:1]:
-            console.print(table)
-    typer.echo(sections_headline(sections))
-    for section in sections:
-        for note in section.findings.notes:
-            typer.echo(f"Note: {note}")
-    typer.echo(
-        f"Written to {output}: {', '.join(path.name for path in written[:2])}, and {len(written) - 2} more files"
     )

@@ -1,5 +1,6 @@
 """Attacks: every attributor that could break the anonymity, with few and many references of each prompt."""
 
-from morelli.leaderboard.attack.study import Attack, attack_frame, attack_section, default_attackers
+from morelli.leaderboard.attack.run import AttackResult, run_attack
+from morelli.leaderboard.attack.study import Attack, attack_frame, default_attackers
 
-__all__ = ["Attack", "attack_frame", "attack_section", "default_attackers"]
+__all__ = ["Attack", "AttackResult", "attack_frame", "default_attackers", "run_attack"]

@@ -14,15 +14,13 @@ from morelli.encoders import join_encoders
 from morelli.errors import MorelliError
 from morelli.leaderboard.attack.tables import CROSS, attack_findings
 from morelli.leaderboard.paper import LEADERBOARDS
-from morelli.leaderboard.section import Section
 from morelli.studies.findings import Findings
 from morelli.studies.study import Frame, Setting, Study
-from morelli.studies.study_result import StudyResult
 from morelli.trials.cells import Results
 from morelli.trials.same_prompt import SamePrompt
 from morelli.trials.trial import Trial
 
-__all__ = ["Attack", "attack_frame", "attack_section", "default_attackers"]
+__all__ = ["Attack", "attack_frame", "default_attackers"]
 
 _EMBEDDING_ONLY = ("prompt-centroid:cosine", "prompt-knn", "prompt-lda", "prompt-mlp", "prompt-mlp:text")
 
@@ -138,14 +136,3 @@ def _parts(families: Iterable[str]) -> dict[str, str]:
         network, stroke, _ = name.partition("/")
         found.setdefault(network if stroke else "forensic", []).append(name)
     return {part: "+".join(names) for part, names in found.items()}
-
-
-def attack_section(result: StudyResult) -> Section:
-    """Return a finished attack as a part of a page."""
-    return Section(
-        result.name,
-        result.title,
-        result.question,
-        result.findings,
-        {"cells": result.cells, "confusion": result.confusion, "classes": result.classes},
-    )

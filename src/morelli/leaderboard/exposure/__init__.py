@@ -15,7 +15,6 @@ from morelli.leaderboard.exposure.pairs import Confusion, Kinship, Pair, confuse
 from morelli.leaderboard.exposure.ranking import Agreement, Agreements, Ranking, agreement, rank_prompts
 from morelli.leaderboard.exposure.rates import Rates, Shrunk, shrink
 from morelli.leaderboard.exposure.regression import Effect, Explanation, explain_exposure
-from morelli.leaderboard.exposure.scaling import standardised
 from morelli.leaderboard.exposure.section_curve import curve_section
 from morelli.leaderboard.exposure.section_exposure import exposure_section
 from morelli.leaderboard.exposure.section_prompts import prompts_section
@@ -62,7 +61,6 @@ __all__ = [
     "rank_prompts",
     "separability",
     "shrink",
-    "standardised",
     "success_halves",
     "variation",
 ]

@@ -12,11 +12,11 @@ __all__ = ["standardised"]
 
 
 def standardised(board: Board) -> Board:
-    """Return the board with each column divided by its standard deviation within prompts.
+    """Return the board with each column centred and divided by its standard deviation within prompts.
 
     Statistics of several families are of unlike scales, and the largest would decide every distance alone. What prompts
-    differ by is left out of the scale, for only images of one prompt are compared. No model is looked at. Columns that
-    do not vary within prompts become 0. A note on the board says so.
+    differ by is left out of the scale, for mostly images of one prompt are compared. No model is looked at. Columns
+    that do not vary within prompts become 0. A note on the board says so.
 
     Parameters
     ----------
@@ -33,8 +33,7 @@ def standardised(board: Board) -> Board:
     spread = np.sqrt((X**2).mean(axis=0))
     # A constant column keeps a rest of rounding, which is no variation.
     varies = spread > 1e-6 * np.abs(board.X).max(axis=0)
-    X = np.where(varies, X / np.where(varies, spread, 1.0), 0.0)
-    values = np.empty_like(board.X)
-    values[order] = X
-    note = "Features are centred by prompt and divided by their standard deviation within prompts."
-    return replace(board, X=values, notes=(*board.notes, note))
+    centred = board.X - board.X.mean(axis=0, dtype=np.float64)
+    values = np.where(varies, centred / np.where(varies, spread, 1.0), 0.0)
+    note = "Features are of several scales: each was divided by its standard deviation within prompts."
+    return replace(board, X=values.astype(np.float32), notes=(*board.notes, note))

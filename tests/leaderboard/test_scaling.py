@@ -6,7 +6,8 @@ import numpy as np
 from tests.leaderboard.exposure._planted import planted, shuffled
 
 from morelli.leaderboard.board import Board
-from morelli.leaderboard.exposure import separability, standardised
+from morelli.leaderboard.exposure import separability
+from morelli.leaderboard.scaling import standardised
 
 
 def test_columns_vary_alike_within_prompts():
