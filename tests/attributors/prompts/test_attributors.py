@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.covariance import ledoit_wolf
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 
 from morelli.attributors.prompts import PromptCentroid, PromptDiscriminant, PromptFused, PromptNeighbours, deal_episode
 from morelli.attributors.prompts._base import Asked
+from morelli.attributors.prompts.nearest import shrunk_solve
 from morelli.errors import NotEnoughDataError
 
 from .boards import Drawn, draw
@@ -72,6 +74,14 @@ def test_as_scikit_learn_has_them():
             agree.extend(who.classes_[proba[asked].argmax(axis=1)] == wanted)
         # scikit-learn's discriminant shrinks the covariance of standardised features: nearly, not quite, the same.
         assert np.mean(agree) == 1 if make is not PromptDiscriminant else np.mean(agree) > 0.9
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (6, 20), (2, 5)])
+def test_the_shrunk_covariance_is_that_of_scikit_learn(shape):
+    rng = np.random.default_rng(0)
+    residual, right = rng.normal(size=shape) * np.arange(1, shape[1] + 1), rng.normal(size=(shape[1], 2))
+    wanted = np.linalg.solve(ledoit_wolf(residual, assume_centered=True)[0], right)
+    assert np.allclose(shrunk_solve(residual, right), wanted)
 
 
 def test_with_one_reference_the_discriminant_is_the_centroid():

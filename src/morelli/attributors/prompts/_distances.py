@@ -61,6 +61,8 @@ def distances_to_centroids(
     if metric == "cosine":
         X, centroids = unit_vectors(X), unit_vectors(np.asarray(centroids))
     result = np.full((len(X), centroids.shape[1]), np.inf)
+    if not len(X):
+        return result
     order = np.argsort(prompt, kind="stable")
     asked, starts = np.unique(prompt[order], return_index=True)
     for p, rows in zip(asked.tolist(), np.split(order, starts[1:]), strict=True):

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf
 
 from morelli.attributors.prompts._base import Asked, Float, PromptAttributor
 from morelli.attributors.prompts._distances import Metric, cell_means, distances_to_centroids, unit_vectors
 from morelli.attributors.prompts._known import Known
 from morelli.attributors.registry import register_attributor
 
-__all__ = ["PromptCentroid", "PromptDiscriminant", "PromptNeighbours", "centroid_scores", "seed_variance"]
+__all__ = ["PromptCentroid", "PromptDiscriminant", "PromptNeighbours", "centroid_scores", "seed_variance", "shrunk_solve"]
 
 _LEADERBOARDS = "Naseh et al. 2026, Identifying models behind text-to-image leaderboards"
 
@@ -56,6 +55,36 @@ def _by_prompt(known: Known, asked: Asked) -> Iterator[tuple[NDArray[np.int64], 
         own = np.flatnonzero(known.prompts == prompt)
         if len(own):
             yield np.flatnonzero(asked.prompts == prompt), own
+
+
+def shrunk_solve(residual: Float, right: Float) -> Float:
+    """Solve for the covariance of few residuals in many dimensions, shrunk as Ledoit and Wolf (2004) do.
+
+    The covariance is never made: all that is needed of it are products between residuals.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n, d)
+        Of mean zero, not all zero.
+    right : ndarray, shape (d, k)
+
+    Returns
+    -------
+    ndarray, shape (d, k)
+        ``inverse(covariance) @ right``, where the covariance is that of :func:`sklearn.covariance.ledoit_wolf`.
+    """
+    n, d = residual.shape
+    gram = residual @ residual.T
+    mean = float(np.trace(gram)) / (n * d)
+    square = float(np.square(gram).sum()) / n**2
+    delta = square / d - mean**2
+    beta = (float(np.square(np.diag(gram)).sum()) / n - square) / (n * d)
+    share = 0.0 if beta <= 0 else min(beta, delta) / delta
+    ridge = max(share, 1e-9) * mean
+    inner = gram + np.eye(n) * ridge * n / (1.0 - share) if share < 1 else None
+    if inner is None:
+        return np.asarray(right / ridge)
+    return np.asarray((right - residual.T @ np.linalg.solve(inner, residual @ right)) / ridge)
 
 
 class PromptCentroid(PromptAttributor):
@@ -128,11 +157,10 @@ class PromptDiscriminant(PromptAttributor):
             residual = known.X[own] - means[codes]
             free = len(own) - len(there)
             if free > 0 and np.any(residual):
-                # Of the residuals, which have lost a degree of freedom for each mean.
-                covariance = ledoit_wolf(residual, assume_centered=True)[0] * len(own) / free
+                # The residuals have lost a degree of freedom for each mean.
+                weight = shrunk_solve(residual, means[there].T) * free / len(own)
             else:
-                covariance = np.eye(known.X.shape[1]) * learned / known.X.shape[1]
-            weight = np.linalg.solve(covariance, means[there].T)
+                weight = means[there].T * known.X.shape[1] / learned
             constant = 0.5 * np.einsum("kd,dk->k", means[there], weight)
             scores[np.ix_(rows, there)] = asked.X[rows] @ weight - constant
         return {"discriminant": scores}

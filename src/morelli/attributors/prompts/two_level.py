@@ -148,7 +148,7 @@ def fit_two_level(known: Known, *, certainty: float = 0.5) -> TwoLevel:
     span = np.eye(d)
     if len(X) < d:
         # Classes differ within the span of their images only, and what is isotropic outside says nothing of them.
-        span = np.linalg.svd(X, full_matrices=False)[2].T
+        span = _span(X)
         X = X @ span
     prompts, number = np.unique(known.prompts, return_inverse=True)
     cell = number * K + known.codes
@@ -179,6 +179,13 @@ def fit_two_level(known: Known, *, certainty: float = 0.5) -> TwoLevel:
     prompt_spread = np.maximum(np.var(base @ turn, axis=0) - few, 1e-3)
     doubt = np.where(per_class > 0, 1.0 / np.maximum(per_class, 1), 1.0)
     return TwoLevel(centre, span @ whiten @ turn, offsets @ turn, spread, prompt_spread, doubt)
+
+
+def _span(X: Float) -> Float:
+    """Return an orthonormal basis of the rows of X, shape (d, r)."""
+    power, side = eigh(X @ X.T)
+    kept = power > 1e-10 * power[-1]
+    return np.asarray(X.T @ (side[:, kept] / np.sqrt(power[kept])))
 
 
 def _two_way(

@@ -74,7 +74,8 @@ def run_attack(
     references, draws, candidates, short, parts
         As the settings of `Attack`; `parts` are its `families`.
     pools : sequence of int
-        Numbers of candidates for the curve.
+        Numbers of candidates for the curve; those that are no smaller than the number of models are left out, for
+        that is the curve itself.
     folds, label, seed
         As for `attack_frame`.
     folder, cache, jobs, measuring, progress
@@ -94,7 +95,8 @@ def run_attack(
     with kept_features(cache) as store:
         board = attack_board(catalog, reader, label=label, cache=store, workers=jobs, progress=measuring)
         result = run_study(study, frame, folder=folder, cache=store, jobs=jobs, measuring=measuring, progress=progress)
-    curve = attack_curve(board, tuple(references), draws, seed, tuple(pools))
+    smaller = tuple(size for size in pools if size < len(board.models))
+    curve = attack_curve(board, tuple(references), draws, seed, smaller)
     sections = (
         Section(
             "attack",

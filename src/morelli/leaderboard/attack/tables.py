@@ -137,7 +137,7 @@ def _chance(cell: Cell) -> float:
 
 def _top(cell: Cell, k: int) -> float:
     """Return how often the truth is within the first k."""
-    found = [(top_k_accuracy(t.proba[t.known], t.y[t.known], k), int(t.known.sum())) for t in cell.draws]
+    found = [(top_k_accuracy(t.y[t.known], t.proba[t.known], k), int(t.known.sum())) for t in cell.draws]
     return float(np.average([share for share, _ in found], weights=[n for _, n in found]))
 
 
