@@ -5,6 +5,7 @@ from __future__ import annotations
 from morelli.leaderboard.defence import pixels  # noqa: F401 -- registers its defences
 from morelli.leaderboard.defence.choosing import least_exposed, nearest_to_the_middle, separability
 from morelli.leaderboard.defence.container import ContainerResult, evaluate_container, strip_catalog, strip_image
+from morelli.leaderboard.defence.defending import Defended, defend
 from morelli.leaderboard.defence.evaluation import PURIFYING_VIEWS, evaluate_defence
 from morelli.leaderboard.defence.measuring import Measurer, attack_encoder
 from morelli.leaderboard.defence.perturbed import perturb_catalog
@@ -21,6 +22,7 @@ __all__ = [
     "ContainerResult",
     "Defence",
     "DefenceResult",
+    "Defended",
     "Encounter",
     "ImageQuality",
     "Measurer",
@@ -32,6 +34,7 @@ __all__ = [
     "check_held_out",
     "deal_images",
     "defence_section",
+    "defend",
     "evaluate_container",
     "evaluate_defence",
     "get_defence",

@@ -74,6 +74,8 @@ def separability(board: Board) -> NDArray[np.float64]:
         NaN where fewer than two models have two images.
     """
     result = np.full(len(board.prompts), np.nan)
+    if not len(board):
+        return result
     order = np.argsort(board.prompt, kind="stable")
     asked, starts = np.unique(board.prompt[order], return_index=True)
     for prompt, rows in zip(asked.tolist(), np.split(order, starts[1:]), strict=True):

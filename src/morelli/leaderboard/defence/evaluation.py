@@ -28,7 +28,7 @@ Float = NDArray[np.float32]
 Codes = NDArray[np.int64]
 Exposure = Callable[[Board], NDArray[np.float64]]
 
-PURIFYING_VIEWS = ("jpeg:75", "blur:1", "downup:0.5", "median:3")
+PURIFYING_VIEWS = ("jpeg:75", "blur:1", "downup:0.5")
 """What an attacker puts images through to be rid of a defence."""
 
 _PLAIN = "none"

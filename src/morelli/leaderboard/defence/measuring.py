@@ -102,7 +102,8 @@ class Measurer:
                 path = self.catalog.paths[int(np.flatnonzero(mask)[first])]
                 raise MorelliError(f"{path} cannot be measured through {name}: {features.error[first]}")
             known.update(zip(np.flatnonzero(mask).tolist(), features.X, strict=True))
-        return np.array([known[row] for row in np.asarray(rows).tolist()], dtype=np.float32)
+        found = [known[row] for row in np.asarray(rows).tolist()]
+        return np.array(found, dtype=np.float32).reshape(len(found), self.encoder.dim)
 
     def pixels(self, images: Iterator[Pixels], n: int, views: Sequence[str], what: str = "pixels") -> dict[str, Float]:
         """Return the embeddings of images that are in no file, as seen through each of several views.

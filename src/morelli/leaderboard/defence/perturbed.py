@@ -1,4 +1,4 @@
-"""Perturbing a catalog: defended images as PNG beside a catalog of them; an interrupted run goes on where it stopped."""
+"""Perturbing a catalog: defended images as PNG beside a catalog of them; an interrupted run goes on."""
 
 from __future__ import annotations
 

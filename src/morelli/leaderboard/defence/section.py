@@ -10,11 +10,12 @@ from morelli.errors import MorelliError
 from morelli.leaderboard.defence.container import ContainerResult
 from morelli.leaderboard.defence.results import DefenceResult, Score
 from morelli.leaderboard.section import Section
-from morelli.studies.findings import Bar, BarChart, Column, Findings, Level, ScatterChart, Table
+from morelli.studies.findings import Bar, BarChart, Chart, Column, Findings, Level, ScatterChart, Table
 
 __all__ = ["defence_section"]
 
 _QUALITY = ("psnr", "ssim", "gmsd", "feature_distance", "largest")
+_LENGTH = {"bytes", "bytes_per_pixel"}
 _NONE: dict[str, float | None] = dict.fromkeys(_QUALITY)
 
 
@@ -49,7 +50,7 @@ def defence_section(
         raise MorelliError(f"Each defence is reported once: {', '.join(names)}.")
     sentences = [*_sentences(results, encoder, references), *_container_sentences(container)]
     tables = [*([_summary(results), _attackers(results)] if results else []), *_container_tables(container)]
-    charts = [*([_bars(results)] if results else []), *_frontier(results)]
+    charts: list[Chart] = [*([_bars(results)] if results else []), *_frontier(results)]
     long = {"defence-attackers": _long_attackers(results), "defence-quality": _long_quality(results)}
     return Section(
         name="defence",
@@ -118,15 +119,22 @@ def _container_sentences(container: ContainerResult | None) -> list[str]:
         for f in (one, two)
     ]
     more = ""
-    if container.turned or container.profiled:
+    if two.gives_away:
+        only_length = set(two.columns) <= _LENGTH
         more = (
+            " What is left is the length of the files, which follows from the pixels: it is no secret of the container."
+            if only_length
+            else f" What is left shows most in {next(iter(two.columns))}."
+        )
+    if container.turned or container.profiled:
+        more += (
             f" Pixels are kept as stored: {container.turned} files lose an orientation other than 1 and "
             f"{container.profiled} a colour profile."
         )
     return [
         f"The files alone, without a look at the picture, give the {one.label} away for {told[0]} before and {told[1]} "
-        f"after they are stripped (n = {container.n}, chance {100 * one.chance:.1f}%; learned anew on stripped files, so "
-        f"by an attacker who knows). What is left is the length of the files, which follows the picture.{more}"
+        f"after they are stripped (n = {container.n}, chance {100 * one.chance:.1f}%; learned anew on stripped files, "
+        f"and so by an attacker who knows).{more}"
     ]
 
 
