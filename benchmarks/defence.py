@@ -148,7 +148,7 @@ def transfer(
     surrogates = [trained(catalog, sample, seed) for seed in (arguments.seed, arguments.seed + 1)]
     check_held_out(encoder, surrogates)
     for epsilon in arguments.epsilon or [8.0]:
-        settings = Perturbing(epsilon=epsilon, steps=20, transforms=2)
+        settings = Perturbing(epsilon=epsilon, steps=10, transforms=1)
         defence = perturbation(surrogates, settings)
         measure("transfer", defence, encoder, "yes", sample, catalog, cache, arguments, rows)
 
@@ -344,7 +344,7 @@ def trained(catalog: Catalog, sample: Sample, seed: int) -> SurrogateEncoder:
         torch.from_numpy(np.array(read_image(catalog.paths[row]).pixels.transpose(2, 0, 1))) for row in pool.tolist()
     ])  # fmt: skip
     torch.manual_seed(seed)
-    wide = (32, 64, 96, 128)
+    wide = (24, 48, 64, 96)
     layers: list[Any] = []
     for before, after in zip((3, *wide), wide, strict=False):
         layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.GELU()]
@@ -368,7 +368,7 @@ def trained(catalog: Catalog, sample: Sample, seed: int) -> SurrogateEncoder:
         if step >= steps - 50:
             right.append(float((answers.argmax(dim=1) == truth).float().mean()))
     print(f"surrogate {seed}: {np.mean(right):.3f} right of {len(names)} models in the last 50 steps of training")
-    whole = Preprocessing(192, (0.5,) * 3, (0.5,) * 3, fit="stretch")
+    whole = Preprocessing(128, (0.5,) * 3, (0.5,) * 3, fit="stretch")
     return SurrogateEncoder(body, whole, name=f"small-{seed}")
 
 

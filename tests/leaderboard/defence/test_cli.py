@@ -6,6 +6,7 @@ import json
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -72,15 +73,17 @@ def test_defend_prints_json(cli, made, written, tmp_path):
 
 def test_perturb_writes_images_and_defend_judges_such(cli, made, written, tmp_path):
     folder = save("dinov2", tmp_path / "net")
+    few = tmp_path / "few.parquet"
+    made.catalog.filter(np.arange(len(made.catalog)) < 30).write(few)  # two prompts
     result = cli(
-        "perturb", made.folder / "images.parquet", "-o", tmp_path / "hidden", "--surrogate", folder, "--epsilon", "4",
+        "perturb", few, "-o", tmp_path / "hidden", "--surrogate", folder, "--epsilon", "4",
         "--steps", "1", "--batch", "16",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert result.output.startswith("90 images, changed by 4 of 255 at most")
-    assert len(Catalog.read(tmp_path / "hidden" / "perturbed.parquet")) == 90
+    assert result.output.startswith("30 images, changed by 4 of 255 at most")
+    assert len(Catalog.read(tmp_path / "hidden" / "perturbed.parquet")) == 30
     result = cli(
-        "defend", made.folder / "images.parquet", "-o", tmp_path / "out", "--defences", "jpeg", "--epsilon", "2,16",
+        "defend", few, "-o", tmp_path / "out", "--defences", "jpeg", "--epsilon", "2,16",
         "--surrogate", folder, "--steps", "1", *FEW,
     )  # fmt: skip
     assert result.exit_code == 0, result.output

@@ -10,7 +10,7 @@ from morelli.leaderboard.defence.defending import SPARE
 from ._leaderboard import encoder
 from ._networks import PLAIN, convnet, save
 
-SMALL = {"prompts": 3, "references": 2, "purifying": ("blur:1",), "workers": 1}
+SMALL = {"prompts": 2, "references": 2, "purifying": ("blur:1",), "workers": 1}
 
 
 def test_all_defences_are_judged_by_those_who_know(catalog):
