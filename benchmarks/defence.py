@@ -1,13 +1,15 @@
 """What defences of a leaderboard are worth against CLIP, cheap ones and bounded perturbations.
 
-    python benchmarks/defence.py CATALOG [--cache FILE] [--part cheap] [--part white-box] [--part transfer]
+    python benchmarks/defence.py CATALOG [--cache FILE] [--part cheap] [--part choice] [--part white-box]
+        [--part transfer]
         [--csv benchmarks/defence.csv]
 
 CATALOG holds images by model and prompt. The attack is the nearest centroid on the embedding of
 ``clip-vit-b16.openai-int8`` (and, of images perturbed against CLIP, on the forensic families too, which no perturbation
-saw). Three parts:
+saw). Four parts:
 
 - ``cheap``: the defences that need no network.
+- ``choice``: the two that choose images or prompts, on all prompts, ten times dealt; no view purifies there.
 - ``white-box``: perturbations against CLIP itself, its 8-bit weights multiplied out into a network of torch; that the
   two agree is checked first. Attacked by CLIP (the best case of the defence) and by the forensic families (held out).
 - ``transfer``: perturbations against two small convolutional networks, trained for a minute each to name the models on
@@ -50,9 +52,11 @@ from morelli.leaderboard.defence import (
     deal_images,
     defend,
     evaluate_defence,
+    get_defence,
     perturbation,
     shared_tensors,
 )
+from morelli.leaderboard.defence.defending import CANDIDATES, SPARE
 from morelli.networks.onnx_files import open_session
 
 CLIP = "clip-vit-b16.openai-int8"
@@ -68,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("catalog", type=Path)
     parser.add_argument("--cache", type=Path, help="where measured features are kept")
-    parser.add_argument("--part", action="append", choices=["cheap", "white-box", "transfer"], help="all by default")
+    parser.add_argument("--part", action="append", choices=list(PARTS), help="all by default")
     parser.add_argument("--prompts", type=int, default=8, help="of the part cheap")
     parser.add_argument("--perturbed-prompts", type=int, default=4, help="of the other parts")
     parser.add_argument("--references", type=int, default=2)
@@ -83,8 +87,8 @@ def main() -> None:
     catalog = Catalog.read(path) if path.suffix == ".parquet" else build_catalog(path)
     cache = FeatureCache(arguments.cache)
     rows: list[dict[str, object]] = []
-    for part in arguments.part or ["cheap", "white-box", "transfer"]:
-        {"cheap": cheap, "white-box": white_box, "transfer": transfer}[part](catalog, cache, arguments, rows)
+    for part in arguments.part or PARTS:
+        PARTS[part](catalog, cache, arguments, rows)
         if arguments.csv is not None:
             write(arguments.csv, rows)
 
@@ -120,6 +124,17 @@ def cheap(catalog: Catalog, cache: FeatureCache, arguments: argparse.Namespace, 
         print(sentence)
     each = seconds / len(made.results)
     rows.extend(row_of("cheap", encoder, result, arguments.references, "", each) for result in made.results)
+
+
+def choice(catalog: Catalog, cache: FeatureCache, arguments: argparse.Namespace, rows: list[dict[str, object]]) -> None:
+    encoder, begin = attack_encoder(CLIP), time.perf_counter()
+    measurer = Measurer(catalog, encoder, cache=cache, progress=said(begin))
+    for references in (1, 3):
+        for name, more in (("balance", {"shown": CANDIDATES}), ("low-exposure", {"spare": SPARE})):
+            begin = time.perf_counter()
+            sample = deal_images(catalog, prompts=None, references=references, draws=10, seed=arguments.seed, **more)
+            result = evaluate_defence(get_defence(name), sample, measurer, purifying=(), seed=arguments.seed)
+            rows.append(row_of("choice", encoder, result, references, "", time.perf_counter() - begin))
 
 
 def white_box(
@@ -371,6 +386,8 @@ def trained(catalog: Catalog, sample: Sample, seed: int) -> SurrogateEncoder:
     whole = Preprocessing(128, (0.5,) * 3, (0.5,) * 3, fit="stretch")
     return SurrogateEncoder(body, whole, name=f"small-{seed}")
 
+
+PARTS = {"cheap": cheap, "choice": choice, "white-box": white_box, "transfer": transfer}
 
 if __name__ == "__main__":
     main()

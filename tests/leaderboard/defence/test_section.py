@@ -9,7 +9,7 @@ from morelli.errors import MorelliError
 from morelli.leaderboard.defence import ImageQuality, defence_section, evaluate_container
 from morelli.studies.findings import BarChart, ScatterChart
 
-from .test_results import HALF, WRONG, encounter, judged
+from .test_results import HALF, RIGHT, WRONG, encounter, judged
 
 QUALITY = ImageQuality(np.array([4, 2]), *(np.array([a, b]) for a, b in (
     (30.0, 40.0), (0.9, 0.7), (0.1, 0.2), (0.01, 0.03), (3.0, 8.0))))  # fmt: skip
@@ -25,9 +25,16 @@ def test_the_conclusion_comes_first_and_has_its_numbers():
     section = defence_section(results(), encoder="clip", references=3)
     first = section.findings.sentences[0]
     assert "two" in first and "0.0%" in first and "100.0%" in first and "n = 16" in first and "50.0%" in first
+    assert "chance alone" not in first and "of 2 defences two takes most from the attack, 100.0 points" in first
     assert any("does not know" in sentence and "50.0%" in sentence for sentence in section.findings.sentences)
     assert any("two was made against the attack's own encoder" in sentence for sentence in section.findings.sentences)
     assert section.findings.notes == ("common", "two: of one")
+
+
+def test_a_defence_that_does_nothing_is_said_to():
+    useless = judged(adaptive={"retrains": [encounter(RIGHT)]})
+    first = defence_section([useless], encoder="clip", references=3).findings.sentences[0]
+    assert "x takes from the attack, 0.0 points" in first and "chance alone" in first
 
 
 def test_tables_and_charts_hold_the_results():

@@ -77,19 +77,21 @@ def _percent(score: Score) -> str:
 def _sentences(results: Sequence[DefenceResult], encoder: str, references: int) -> list[str]:
     if not results:
         return []
-    strongest = min(results, key=lambda result: result.best.accuracy)
-    drop = strongest.drop
-    worth = ""
-    if drop is not None:
-        sure = drop[1] == drop[1] and drop[1] > 0
-        worth = (
-            f", which takes {100 * drop[0]:.1f} points from the attack (95% interval {100 * drop[1]:.1f} to "
-            f"{100 * drop[2]:.1f})" + ("" if sure else ": no more than chance may have done")
-        )
+    strongest = max(results, key=lambda result: result.before.accuracy - result.best.accuracy)
+    taken = strongest.before.accuracy - strongest.best.accuracy
+    if strongest.drop is None:
+        sure = strongest.best.high < strongest.before.low
+        interval = "other images are judged than without it, so that the two intervals stand for themselves"
+    else:
+        sure = strongest.drop[1] > 0
+        interval = f"95% interval {100 * strongest.drop[1]:.1f} to {100 * strongest.drop[2]:.1f}"
+        interval = interval if strongest.drop[1] == strongest.drop[1] else "one prompt, and so no interval"
+    many = len(results) > 1
+    of = f"of {len(results)} defences {strongest.name} takes most" if many else f"{strongest.name} takes"
     sentences = [
-        f"Against attackers who know it, the strongest of {len(results)} defences is {strongest.name}{worth}: the best "
-        f"of them names {_percent(strongest.best)} right, where {_percent(strongest.before)} are named without a "
-        f"defence and chance is {100 * strongest.chance:.1f}%."
+        f"Against attackers who know it, {of} from the attack, {100 * taken:.1f} points ({interval})"
+        f"{'' if sure else ', which chance alone may have done'}: the best attacker names {_percent(strongest.best)} "
+        f"right, {_percent(strongest.before)} without the defence, and chance is {100 * strongest.chance:.1f}%."
     ]
     fooled = max(results, key=lambda result: result.best.accuracy - result.unaware.accuracy)
     if fooled.best.accuracy > fooled.unaware.accuracy:
