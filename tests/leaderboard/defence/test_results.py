@@ -66,6 +66,18 @@ def test_who_knows_may_ignore_the_defence():
     assert result.best.accuracy == 1.0 and result.best.attacker == "does not know the defence"
 
 
+def test_a_poor_choice_does_not_flatter_the_defence():
+    """Attackers who are right on one half of the prompts only are chosen for the other half, and fail."""
+    rng = np.random.default_rng(1)
+    for seed in range(10):
+        halves = [encounter(np.repeat(rng.permutation([True, False] * 4), 2)) for _ in range(6)]
+        known = {f"half {i}": [half] for i, half in enumerate(halves)}
+        result = judge_defence(
+            "x", [encounter(RIGHT)], [encounter(HALF)], known, NearestCentroid(), seed=seed, n_boot=50
+        )
+        assert result.best.accuracy >= result.unaware.accuracy
+
+
 def test_the_best_attacker_is_chosen_on_other_prompts_than_judge_it():
     """Of many guessers the luckiest looks skilled where it was chosen, and is a guesser elsewhere."""
     rng = np.random.default_rng(0)

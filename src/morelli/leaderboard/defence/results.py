@@ -122,7 +122,7 @@ class DefenceResult:
         Attackers who know the defence; there is always one or more.
     best : Score
         The best of all, the unaware among them, since whoever knows a defence may ignore it: chosen on one half of the
-        prompts and judged on the other, both ways.
+        prompts and judged on the other, both ways; and the unaware one where that does not come out higher.
     optimistic : Score
         The best of all as judged on the prompts that it is chosen on, which flatters the attacker.
     drop : (float, float, float) or None
@@ -230,6 +230,10 @@ def judge_defence(
     shares = matrix.mean(axis=1)
     top = names[int(shares.argmax())]
     right, chosen = _cross_chosen(matrix, prompt, seed)
+    if right.mean() < shares[0]:
+        # A choice on few prompts can be a poor one, and must not make a defence look better than it is to one who does
+        # not even know it.
+        right, chosen = matrix[0], [0]
     picked = " or ".join(dict.fromkeys(names[i] for i in chosen))
     first = _hits(before, attacker)
     earlier = np.concatenate([encounter.prompt for encounter in before])

@@ -101,7 +101,8 @@ def _sentences(results: Sequence[DefenceResult], encoder: str, references: int) 
         )
     sentences.append(
         f"The attack is by {encoder} with up to {references} references of each model for a prompt; the best attacker "
-        "is chosen on one half of the prompts and judged on the other, both ways."
+        "is chosen on one half of the prompts and judged on the other, both ways, and counts for no less than one who "
+        "does not know."
     )
     white = [result.name for result in results if result.details.get("held out") == "no"]
     if white:
