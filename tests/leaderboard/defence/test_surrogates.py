@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from morelli.encoders import JointEncoder
+from morelli.encoders import ForensicEncoder, JointEncoder
 from morelli.encoders.pretrained import OnnxEncoder, PretrainedSpec, Sightings, transformers_encoder
 from morelli.errors import MorelliError
-from morelli.leaderboard.defence import SurrogateEncoder, check_held_out, shared_tensors
+from morelli.leaderboard.defence import SurrogateEncoder, check_held_out, held_out, shared_tensors
 from morelli.leaderboard.defence.surrogates import tensors_of
 from morelli.networks.places import Place
 
@@ -63,6 +63,22 @@ def test_the_attack_encoder_is_held_out(tmp_path):
         with pytest.raises(MorelliError, match="shares weights"):
             check_held_out(JointEncoder([encoder(), attack]), [surrogate])
     assert shared_tensors(attack, [other]) == {"other": 0}
+    assert [held_out(attack, [surrogate]) for surrogate in (own, other)] == ["no", "yes"]
+
+
+def test_an_encoder_that_nobody_can_look_into_is_not_taken_for_held_out():
+    class Foreign:
+        name = "foreign"
+
+    surrogate = SurrogateEncoder(convnet(), PLAIN, device="cpu")
+    for attack in (Foreign(), JointEncoder([encoder(), ForensicEncoder(["layout"])])):
+        if isinstance(attack, JointEncoder):
+            check_held_out(attack, [surrogate])
+            assert held_out(attack, [surrogate]) == "yes"
+        else:
+            assert held_out(attack, [surrogate]) == "unknown"
+            with pytest.raises(MorelliError, match="cannot be looked at"):
+                check_held_out(attack, [surrogate])
 
 
 def test_a_converted_network_is_found_out(tmp_path):

@@ -15,7 +15,7 @@ from morelli.leaderboard.defence.registry import Defence, get_defence, list_defe
 from morelli.leaderboard.defence.results import DefenceResult, Encounter, ImageQuality, Score, judge_defence
 from morelli.leaderboard.defence.sample import Sample, deal_images
 from morelli.leaderboard.defence.section import defence_section
-from morelli.leaderboard.defence.surrogates import SurrogateEncoder, check_held_out, shared_tensors
+from morelli.leaderboard.defence.surrogates import SurrogateEncoder, check_held_out, held_out, shared_tensors
 
 __all__ = [
     "PURIFYING_VIEWS",
@@ -39,6 +39,7 @@ __all__ = [
     "evaluate_defence",
     "get_defence",
     "gmsd",
+    "held_out",
     "judge_defence",
     "least_exposed",
     "list_defences",

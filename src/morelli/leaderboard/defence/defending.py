@@ -20,7 +20,7 @@ from morelli.leaderboard.defence.registry import Defence, get_defence, list_defe
 from morelli.leaderboard.defence.results import DefenceResult
 from morelli.leaderboard.defence.sample import deal_images
 from morelli.leaderboard.defence.section import defence_section
-from morelli.leaderboard.defence.surrogates import SurrogateEncoder, check_held_out, shared_tensors
+from morelli.leaderboard.defence.surrogates import SurrogateEncoder, check_held_out, held_out
 from morelli.leaderboard.section import Section
 
 __all__ = ["CANDIDATES", "SPARE", "Defended", "defend"]
@@ -182,10 +182,9 @@ def _perturbations(
         )
     if not white_box:
         check_held_out(encoder, surrogates)
-    shared = shared_tensors(encoder, surrogates)
     details = {
         "surrogates": ", ".join(f"{surrogate.name} ({surrogate.fingerprint})" for surrogate in surrogates),
-        "held out": "no" if any(shared.values()) else "yes",
+        "held out": held_out(encoder, surrogates),
     }
     return [(perturbation(surrogates, replace(settings, epsilon=epsilon)), details) for epsilon in epsilons]
 

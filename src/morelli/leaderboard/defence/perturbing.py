@@ -151,7 +151,8 @@ def perturb_images(
         Which images to perturb; all by default. The others are only what images are pulled towards.
     seed : int, default 0
         Of the random starts and transforms. The same seed, images and surrogates give the same pixels on one machine,
-        with one number of torch's threads and the same `rows`; a batch of others may round otherwise.
+        with one number of torch's threads and the same `rows`; a batch of others may round otherwise. CUDA adds some
+        gradients up in no fixed order, so that single pixels may differ there.
     progress : callable, optional
         ``progress(done, total)``, in images.
 

@@ -105,6 +105,12 @@ def _sentences(results: Sequence[DefenceResult], encoder: str, references: int) 
         "does not know."
     )
     white = [result.name for result in results if result.details.get("held out") == "no"]
+    unknown = [result.name for result in results if result.details.get("held out") == "unknown"]
+    if unknown:
+        sentences.append(
+            f"Whether {' and '.join(unknown)} {'was' if len(unknown) == 1 else 'were'} made against the attack's own "
+            "encoder cannot be told, since its weights cannot be looked at: take it for the best case of the defence."
+        )
     if white:
         sentences.append(
             f"{' and '.join(white)} {'was' if len(white) == 1 else 'were'} made against the attack's own encoder: the "

@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.encoders import Encoder
+from morelli.encoders import Encoder, FingerprintEncoder, ForensicEncoder
+from morelli.encoders._one_block import OneBlock
 from morelli.encoders.joint import JointEncoder
 from morelli.encoders.pretrained import OnnxEncoder, Preprocessing, Sightings, TransformersEncoder, transformers_encoder
 from morelli.errors import MorelliError
 from morelli.leaderboard.defence.differentiable import resized_for
 from morelli.networks.devices import choose_device
 from morelli.networks.loading import require_libraries, told
+from morelli.networks.onnx_files import read_onnx
 from morelli.networks.places import Place
 
-__all__ = ["SurrogateEncoder", "check_held_out", "shared_tensors", "tensors_of"]
+__all__ = ["SurrogateEncoder", "check_held_out", "held_out", "shared_tensors", "tensors_of"]
 
 _LEAST = 16
 """Smaller tensors, as scales and counters, may be equal by chance."""
@@ -154,7 +156,7 @@ def tensors_of(arrays: Iterable[NDArray[Any]]) -> frozenset[str]:
 
 
 def shared_tensors(encoder: Encoder, surrogates: Sequence[SurrogateEncoder]) -> dict[str, int]:
-    """Return how many arrays of weights each surrogate shares with an encoder, by the surrogate's name.
+    """Return how many hashes of weights each surrogate shares with an encoder, by the surrogate's name.
 
     Arrays are compared, and not files: a network that was converted or quantised keeps some of its arrays (biases,
     norms, position embeddings), and is found out by them.
@@ -164,10 +166,24 @@ def shared_tensors(encoder: Encoder, surrogates: Sequence[SurrogateEncoder]) -> 
     encoder : Encoder
         The attacker's.
     surrogates : sequence of SurrogateEncoder
+
+    Raises
+    ------
+    MorelliError
+        It is of a kind whose weights cannot be looked at.
     """
     own = _weights_of(encoder)
-    # A two-dimensional array has two hashes, so that the number is one of hashes; it is zero or it is not.
+    if own is None:
+        raise MorelliError(f"The weights of {encoder.name} cannot be looked at, nor compared with a surrogate's.")
     return {surrogate.name: len(own & surrogate.tensors) for surrogate in surrogates}
+
+
+def held_out(encoder: Encoder, surrogates: Sequence[SurrogateEncoder]) -> str:
+    """Say whether an encoder is none of the surrogates: ``yes``, ``no``, or ``unknown`` where nobody can look."""
+    own = _weights_of(encoder)
+    if own is None:
+        return "unknown"
+    return "no" if any(own & surrogate.tensors for surrogate in surrogates) else "yes"
 
 
 def check_held_out(encoder: Encoder, surrogates: Sequence[SurrogateEncoder]) -> None:
@@ -176,7 +192,7 @@ def check_held_out(encoder: Encoder, surrogates: Sequence[SurrogateEncoder]) -> 
     Raises
     ------
     MorelliError
-        A surrogate shares weights with it.
+        A surrogate shares weights with it, or its weights cannot be looked at.
     """
     shared = {name: count for name, count in shared_tensors(encoder, surrogates).items() if count}
     if shared:
@@ -186,20 +202,21 @@ def check_held_out(encoder: Encoder, surrogates: Sequence[SurrogateEncoder]) -> 
         )
 
 
-def _weights_of(encoder: Encoder) -> frozenset[str]:
+def _weights_of(encoder: Encoder) -> frozenset[str] | None:
+    """Return the hashes of an encoder's weights, none where it has none; None where it is of a kind not known here."""
     if isinstance(encoder, JointEncoder):
-        return frozenset().union(*(_weights_of(part) for part in encoder.parts))
+        parts = [_weights_of(part) for part in encoder.parts]
+        known = [part for part in parts if part is not None]
+        return frozenset().union(*known) if len(known) == len(parts) else None
     if isinstance(encoder, TransformersEncoder):
         state = encoder.network().state_dict()
         return tensors_of(tensor.float().cpu().numpy() for tensor in state.values() if tensor.is_floating_point())
-    if isinstance(encoder, OnnxEncoder):
-        import onnx
+    if isinstance(encoder, OnnxEncoder | FingerprintEncoder):
         from onnx import numpy_helper
 
-        model = onnx.load(str(encoder.path))
-        arrays = (numpy_helper.to_array(tensor) for tensor in model.graph.initializer)
+        arrays = (numpy_helper.to_array(tensor) for tensor in read_onnx(encoder.path).graph.initializer)
         return tensors_of(array for array in arrays if np.issubdtype(array.dtype, np.floating))
-    return frozenset()
+    return frozenset() if isinstance(encoder, ForensicEncoder | OneBlock) else None
 
 
 def _called(module: Any, values: Any) -> Any:
