@@ -1,12 +1,11 @@
 """What defences of a leaderboard are worth against CLIP, cheap ones and bounded perturbations.
 
     python benchmarks/defence.py CATALOG [--cache FILE] [--part cheap] [--part choice] [--part white-box]
-        [--part transfer]
-        [--csv benchmarks/defence.csv]
+        [--part transfer] [--csv benchmarks/defence.csv]
 
 CATALOG holds images by model and prompt. The attack is the nearest centroid on the embedding of
-``clip-vit-b16.openai-int8`` (and, of images perturbed against CLIP, on the forensic families too, which no perturbation
-saw). Four parts:
+``clip-vit-b16.openai-int8``, and on images perturbed against CLIP also that on the forensic families, standardised,
+which no perturbation saw. Four parts:
 
 - ``cheap``: the defences that need no network.
 - ``choice``: the two that choose images or prompts, on all prompts, ten times dealt; no view purifies there.
@@ -27,7 +26,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,8 @@ from morelli.encoders import Encoder, FeatureCache, ForensicEncoder
 from morelli.encoders.pretrained import OnnxEncoder, Preprocessing
 from morelli.encoders.pretrained.sightings import network_input, resized_of
 from morelli.images import read_image
+from morelli.leaderboard.attackers import NearestCentroid
+from morelli.leaderboard.board import Board
 from morelli.leaderboard.defence import (
     Defence,
     DefenceResult,
@@ -156,6 +157,17 @@ def white_box(
             measure("white-box", defence, encoder, held_out, sample, catalog, cache, arguments, rows)
 
 
+@dataclass(frozen=True)
+class Standardised:
+    """The nearest centroid, every feature divided by its deviation over the references: families have their units."""
+
+    def __call__(self, references: Board, X: Any, prompt: Any) -> Any:
+        """Return minus the distances."""
+        scale = references.X.std(axis=0)
+        scale = np.where(scale > 0, scale, 1)
+        return NearestCentroid()(replace(references, X=references.X / scale), X / scale, prompt)
+
+
 def transfer(
     catalog: Catalog, cache: FeatureCache, arguments: argparse.Namespace, rows: list[dict[str, object]]
 ) -> None:
@@ -187,7 +199,14 @@ def measure(
 ) -> None:
     begin = time.perf_counter()
     measurer = Measurer(catalog, encoder, cache=cache, progress=said(begin))
-    result = evaluate_defence(defence, sample, measurer, purifying=split_words(arguments.purify), seed=arguments.seed)
+    result = evaluate_defence(
+        defence,
+        sample,
+        measurer,
+        attacker=Standardised() if isinstance(encoder, ForensicEncoder) else NearestCentroid(),
+        purifying=split_words(arguments.purify),
+        seed=arguments.seed,
+    )
     rows.append(row_of(part, encoder, result, arguments.references, held_out, time.perf_counter() - begin))
 
 

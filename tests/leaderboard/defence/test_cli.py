@@ -119,6 +119,7 @@ def test_perturb_needs_a_network(cli, made, tmp_path):
     path = made.folder / "images.parquet"
     result = cli("perturb", path, "-o", tmp_path / "out")
     assert result.exit_code == 2 and "name one network" in result.output
+    pytest.importorskip("transformers", reason="needs the deep extra")
     result = cli("perturb", path, "-o", tmp_path / "out", "--surrogate", tmp_path / "none")
     assert result.exit_code == 1 and "no folder" in result.output
     result = cli("perturb", path, "-o", tmp_path / "out", "--surrogate", tmp_path, "--epsilon", "17")
