@@ -14,6 +14,14 @@ which no perturbation saw. Four parts:
 - ``transfer``: perturbations against two small convolutional networks, trained for a minute each to name the models on
   prompts that are judged nowhere; attacked by CLIP, which is held out.
 
+The rows of defence.csv were measured with ``--purify blur:1`` and
+
+- cheap, choice: ``--prompts 5 --defences jpeg,resize-restore,bilateral,colour,sharpness,post-process,balance,``
+  ``low-exposure,strip``
+- white-box: ``--perturbed-prompts 4 --steps 5 --epsilon 8`` (of which the row of the forensic families was left out:
+  they were not standardised yet) and ``--perturbed-prompts 3 --steps 5 --epsilon 2``
+- transfer: ``--perturbed-prompts 4 --epsilon 8``
+
 Few prompts, since embeddings take a quarter of a second and steps of a perturbation through CLIP a whole one.
 """
 
