@@ -17,8 +17,8 @@ from morelli.views.registry import _VIEWS
 
 EXPECTED = {
     "jpeg", "webp", "avif", "quantise", "resize", "scale", "downup", "crop", "random-crop", "rotate", "flip", "border",
-    "blur", "noise", "median", "sharpen", "jitter", "gray", "brightness", "contrast", "saturation", "gamma",
-    "screenshot", "screen-capture", "social", "text", "resaved", "shrunk",
+    "blur", "noise", "median", "bilateral", "nlmeans", "sharpen", "jitter", "gray", "brightness",
+    "contrast", "saturation", "gamma", "screenshot", "screen-capture", "social", "text", "resaved", "shrunk",
     "highpass", "lowpass", "ideal-highpass", "ideal-lowpass", "butterworth-highpass", "butterworth-lowpass",
     "mean-rgb", "pixel-shuffle", "patch-shuffle", "fixed-pixel-shuffle", "fixed-patch-shuffle", "phase-only",
     "magnitude-only", "canny", "no-edges", "hog", "sift",
@@ -32,8 +32,9 @@ TYPICAL = {
     "jpeg": "jpeg:75", "webp": "webp:60", "avif": "avif:60", "quantise": "quantise:16", "resize": "resize:48",
     "scale": "scale:0.7", "downup": "downup:0.5", "crop": "crop:0.5", "random-crop": "random-crop:0.5",
     "rotate": "rotate:7", "flip": "flip", "border": "border:0.1,0", "blur": "blur:2", "noise": "noise:8",
-    "median": "median:3", "sharpen": "sharpen:1", "jitter": "jitter:0.4", "gray": "gray",
-    "brightness": "brightness:1.2", "contrast": "contrast:0.8", "saturation": "saturation:0.5", "gamma": "gamma:1.5",
+    "median": "median:3", "bilateral": "bilateral:15", "nlmeans": "nlmeans:15",
+    "sharpen": "sharpen:1", "jitter": "jitter:0.4", "gray": "gray", "brightness": "brightness:1.2",
+    "contrast": "contrast:0.8", "saturation": "saturation:0.5", "gamma": "gamma:1.5",
     "screenshot": "screenshot", "screen-capture": "screen-capture", "social": "social:64", "text": "text:0.2",
     "resaved": "resaved:1", "shrunk": "shrunk:1",
     "highpass": "highpass:2", "lowpass": "lowpass:2", "ideal-highpass": "ideal-highpass:0.1",
@@ -53,8 +54,8 @@ SAME_SIZE = EXPECTED - {
 #: The value of the first parameter that changes nothing.
 IDENTITIES = {
     "noise": 0, "jitter": 0, "blur": 0, "sharpen": 0, "rotate": 0, "border": 0, "text": 0, "brightness": 1,
-    "contrast": 1, "saturation": 1, "gamma": 1, "median": 1, "crop": 1, "random-crop": 1, "scale": 1, "downup": 1,
-    "screenshot": 1, "ideal-lowpass": 0.75,
+    "contrast": 1, "saturation": 1, "gamma": 1, "median": 1, "bilateral": 0, "nlmeans": 0, "crop": 1,
+    "random-crop": 1, "scale": 1, "downup": 1, "screenshot": 1, "ideal-lowpass": 0.75,
 }  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from morelli.views.registry import _VIEWS, Parameter
 WITH = [info for info in list_views() if info.severities]
 #: The result is as large as the image, and farther from it with every step.
 MONOTONE = (
-    "avif", "blur", "brightness", "contrast", "downup", "gamma", "jitter", "jpeg", "median", "noise", "quantise",
-    "saturation", "sharpen", "webp",
+    "avif", "bilateral", "blur", "brightness", "contrast", "downup", "gamma", "jitter", "jpeg", "median", "nlmeans",
+    "noise", "quantise", "saturation", "sharpen", "webp",
 )  # fmt: skip
 #: The result shrinks with every step.
 SHRINKING = ("crop", "random-crop", "resize", "rotate", "scale", "screenshot", "screen-capture", "social")

@@ -5,6 +5,7 @@ from __future__ import annotations
 # They register their views.
 from morelli.views import (  # noqa: F401
     codecs,
+    denoising,
     detail,
     geometry,
     handling,

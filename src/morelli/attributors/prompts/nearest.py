@@ -13,7 +13,14 @@ from morelli.attributors.prompts._distances import Metric, cell_means, distances
 from morelli.attributors.prompts._known import Known
 from morelli.attributors.registry import register_attributor
 
-__all__ = ["PromptCentroid", "PromptDiscriminant", "PromptNeighbours", "centroid_scores", "seed_variance", "shrunk_solve"]
+__all__ = [
+    "PromptCentroid",
+    "PromptDiscriminant",
+    "PromptNeighbours",
+    "centroid_scores",
+    "seed_variance",
+    "shrunk_solve",
+]
 
 _LEADERBOARDS = "Naseh et al. 2026, Identifying models behind text-to-image leaderboards"
 

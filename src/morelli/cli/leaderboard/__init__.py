@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from morelli.cli._run import register
-from morelli.cli.leaderboard import attack, cost, exposure, lookup, target, votes
+from morelli.cli.leaderboard import attack, cost, defence, exposure, lookup, target, votes
 
 __all__ = ["app"]
 
@@ -19,5 +19,8 @@ register(app, "target", target.target, resumes=True)
 register(app, "lookup", lookup.lookup, resumes=True)
 register(app, "cost", cost.cost, resumes=True)
 register(app, "exposure", exposure.exposure, resumes=True)
+register(app, "defend", defence.defend, resumes=True)
+register(app, "perturb", defence.perturb, resumes=True)
+register(app, "defences", defence.defences)
 register(app, "rate", votes.rate)
 register(app, "rig", votes.rig)

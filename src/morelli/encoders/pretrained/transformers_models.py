@@ -101,6 +101,10 @@ class TransformersEncoder(PretrainedEncoder):
         """Of the network."""
         return "float16" if self.device.startswith("cuda") else "float32"
 
+    def network(self) -> Any:
+        """Return the torch network itself, loaded and in evaluation mode, for those who need its gradients."""
+        return self._load()[0]
+
     def _weights(self) -> dict[str, Any]:
         return {
             "runtime": "transformers",
