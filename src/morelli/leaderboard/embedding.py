@@ -12,7 +12,7 @@ from morelli.encoders.pretrained import Sightings, get_pretrained, is_here, list
 from morelli.leaderboard.board import Board, measure_board
 from morelli.leaderboard.scaling import standardised
 
-__all__ = ["DESK", "attack_board", "attack_encoder", "desk_encoder"]
+__all__ = ["DESK", "attack_board", "attack_encoder", "desk_encoder", "distance_encoder"]
 
 DESK = f"{WELCOME}[crops4,resized4,resized6,embedding]+forensic"
 """What the desk measures images with where nobody says and the network was fetched; attacks by distance read its
@@ -43,6 +43,15 @@ def attack_encoder(name: str | None = None) -> Encoder:
     if name in {spec.name for spec in list_pretrained()}:
         return make_pretrained(name, sightings=Sightings(crops=(), resized=(), embedding=True))
     return join_encoders(name)
+
+
+def distance_encoder(encoder: Encoder) -> Encoder:
+    """Return the part of an encoder that attacks by distance read: the network with the embedding, or all of it.
+
+    Whoever measures changed images again and again need not measure what is not read.
+    """
+    embedding = embedding_of(encoder.blocks)
+    return encoder if embedding is None else attack_encoder(embedding.rpartition("/")[0])
 
 
 def attack_board(

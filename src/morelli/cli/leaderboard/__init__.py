@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from morelli.cli._run import register
-from morelli.cli.leaderboard import attack, cost, defence, exposure, lookup, target, votes
+from morelli.cli.leaderboard import attack, cost, defence, exposure, lookup, report, target, votes
 
 __all__ = ["app"]
 
@@ -14,6 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+register(app, "report", report.report, resumes=True)
 register(app, "attack", attack.attack, resumes=True)
 register(app, "target", target.target, resumes=True)
 register(app, "lookup", lookup.lookup, resumes=True)

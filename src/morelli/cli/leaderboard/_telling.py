@@ -66,9 +66,18 @@ def numbers(text: str, option: str, kind: type[int] | type[float] = int) -> list
 
 
 def tell_sections(
-    sections: Sequence[Section], output: Path, as_json: bool, *, title: str, provenance: Mapping[str, Any]
+    sections: Sequence[Section],
+    output: Path,
+    as_json: bool,
+    *,
+    title: str,
+    provenance: Mapping[str, Any],
+    brief: bool = False,
 ) -> None:
-    """Write sections, and print their first tables, sentences, notes and where the files are."""
+    """Write sections, and print their first tables, sentences, notes and where the files are.
+
+    With `brief`, print the conclusion of each section alone.
+    """
     from morelli._version import __version__
     from morelli.report.leaderboard import section_tables, write_sections
     from morelli.studies import command_line
@@ -82,6 +91,9 @@ def tell_sections(
 
     console = Console()
     for section in sections:
+        if brief:
+            typer.echo(f"{section.title}: {next(iter(section.findings.sentences), 'nothing could be measured.')}")
+            continue
         for table in section_tables(section, console.width)[:1]:
             console.print(table)
         for sentence in section.findings.sentences:

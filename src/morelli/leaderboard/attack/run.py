@@ -9,6 +9,7 @@ from typing import Any
 
 from morelli.catalog import Catalog
 from morelli.encoders import FeatureCache
+from morelli.leaderboard.attack.long import accuracy_table, long_tables, recognition_table
 from morelli.leaderboard.attack.study import Attack, attack_frame, default_attackers
 from morelli.leaderboard.embedding import attack_board, attack_encoder
 from morelli.leaderboard.exposure import attack_curve, curve_section
@@ -103,7 +104,7 @@ def run_attack(
             study.title,
             study.question,
             result.findings,
-            {"cells": result.cells, "confusion": result.confusion, "classes": result.classes},
+            {"accuracy": accuracy_table(result), "recognition": recognition_table(result), **long_tables(result)},
         ),
         curve_section(curve),
     )
