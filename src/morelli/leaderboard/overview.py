@@ -41,8 +41,8 @@ Progress = Callable[[str, int, int], None]
 
 _ATTACKERS = ("prompt-fused", "prompt-centroid")
 _SIMULATED = (
-    "No votes were given: {n:,} honest ones were simulated, and how good models are was drawn at random. What counts is "
-    "how many votes a rank takes, not which model stands where."
+    "No votes were given: {n:,} honest ones were simulated, and how good models are was drawn at random. What "
+    "counts is how many votes a rank takes, not which model stands where."
 )
 _VOTE_DEFENCES = ("none", "fewer-battles", "probation", "weigh-agreement", "remove:combined")
 
