@@ -75,8 +75,8 @@ def attack(
     """Name the models behind the images of a leaderboard, with few and many references for each prompt.
 
     Beside the paper's nearest centroid stand its rivals, and the best attack that we know: references of the prompt
-    together with what each model does to all other prompts. The part "attack-curve" has the nearest centroid alone, for more
-    numbers of references and of candidates. Finished trials are kept in the output folder, and are not done again.
+    together with what each model does to all other prompts. The part "attack-curve" has the nearest centroid alone, for
+    more numbers of references and of candidates. Finished trials are kept in the output folder, and are not done again.
 
     Examples:
 
