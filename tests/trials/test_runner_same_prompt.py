@@ -117,8 +117,9 @@ def uneven() -> Bench:
         i for i, (model, prompt) in enumerate(zip(given["model"], given["prompt_id"], strict=True))
         if model == "m2" and prompt in ("p0", "p1", "p2")
     ]  # fmt: skip
-    few = {p: [i for i in range(90) if (given["model"][i], given["prompt_id"][i]) == ("m1", p)] for p in ("p3", "p4", "p5")}
-    gone += [i for rows in few.values() for i in rows[2:]]
+    of = list(zip(given["model"], given["prompt_id"], strict=True))
+    for prompt in ("p3", "p4", "p5"):
+        gone += [i for i in range(90) if of[i] == ("m1", prompt)][2:]
     kept = [i for i in range(90) if i not in gone]
     return Bench(bare_catalog({name: [values[i] for i in kept] for name, values in given.items()}))
 
@@ -126,7 +127,10 @@ def uneven() -> Bench:
 @pytest.mark.parametrize("attributor", [CENTROID, KNN])
 def test_keys_tell_every_field_apart(attributor):
     bench = uneven()
-    names = {"none": bench.plan(trial(attributor)).name, "without": bench.plan(trial(attributor, same_prompt=None)).name}
+    names = {
+        "none": bench.plan(trial(attributor)).name,
+        "without": bench.plan(trial(attributor, same_prompt=None)).name,
+    }
     for name, deal in FIELDS.items():
         names[name] = bench.plan(trial(attributor, same_prompt=deal)).name
     assert len(set(names.values())) == len(FIELDS) + 2, names
@@ -163,7 +167,11 @@ def test_keys_know_which_images_share_a_prompt():
     given = columns()
     swapped = {"p0": "p1", "p1": "p0"}
     turned = given | {"prompt_id": [swapped.get(p, p) for p in given["prompt_id"]]}
-    everything = {"fold": None, "train": Selection(unless={"prompt_id": ["p5"]}), "test": Selection({"prompt_id": "p5"})}
+    everything = {
+        "fold": None,
+        "train": Selection(unless={"prompt_id": ["p5"]}),
+        "test": Selection({"prompt_id": "p5"}),
+    }
     plain = BENCH.plan(trial(**everything))
     assert Bench(bare_catalog(turned)).plan(trial(**everything)).fit == plain.fit  # names do not count
     merged = given | {"prompt_id": ["p0" if p == "p1" else p for p in given["prompt_id"]]}
@@ -316,5 +324,5 @@ def test_who_is_told_prompts_may_learn_where_the_catalog_does_not_know_all(board
 
 def test_a_comparison_refuses_it_before_images_are_measured(small, monkeypatch):
     monkeypatch.setattr("morelli.trials.compare.extract", lambda *_, **__: pytest.fail("images were measured"))
-    with pytest.raises(MorelliError, match=r"prompt-centroid@.*references of the prompts that it judges.*leaderboard attack"):
+    with pytest.raises(MorelliError, match=r"prompt-centroid@.*references of the prompts.*leaderboard attack"):
         compare(small.catalog, [KNN, CENTROID], folds=3)

@@ -174,7 +174,7 @@ def _parsed(attributors: Sequence[str], options: Mapping[str, Mapping[str, Any]]
             )
         if spec.info.prompts:
             raise MorelliError(
-                f"{spec.name} has to be given references of the prompts that it judges, which morelli compare holds out: "
+                f"{spec.name} has to be given references of the prompts that it judges, which a comparison holds out: "
                 "use morelli leaderboard attack, which puts attributors that know no such references beside it."
             )
         # What is not installed is found out now, and not after an hour of measuring images.

@@ -55,7 +55,10 @@ class Done:
         return {(row["attributor"].partition("@")[0], row["k"]): row for row in rows}
 
 
-NAMES = (*(f"{n}@{ENCODER}" for n in ("prompt-fused", "prompt-centroid", "prompt-knn", "prompt-mlp:text", "knn")), "dzanic")
+NAMES = (
+    *(f"{n}@{ENCODER}" for n in ("prompt-fused", "prompt-centroid", "prompt-knn", "prompt-mlp:text", "knn")),
+    "dzanic",
+)
 
 
 @pytest.fixture(scope="package")
