@@ -81,7 +81,7 @@ def attack(
     Examples:
 
         morelli leaderboard attack images.parquet -o attack/
-        morelli leaderboard attack images.parquet --references 1,5 --draws 20 -a prompt-fused,prompt-centroid -o attack/
+        morelli leaderboard attack images.parquet --references 1,5 -a prompt-fused,marra -o attack/
         morelli leaderboard attack images.parquet --encoder forensic --whole -o attack/ --json
     """
     ks, sizes = numbers(references, "--references"), numbers(pools, "--pools")
