@@ -375,7 +375,8 @@ def fit_registered(
         np.tile(ids, m),
         **more,
     )
-    if not groups.leak_free:
+    # Who is told prompts has facts about the fit only when references are given, and knows which prompts are apart.
+    if not groups.leak_free and not info.prompts:
         attributor.training_ = attributor.training_.leaking(groups.note)
     fitted: Attributor = attributor
     return fitted

@@ -159,6 +159,7 @@ class Board:
     def take(self, index: ArrayLike) -> Board:
         """Return the images at `index` (integers or a mask), with all names kept."""
         at = np.asarray(index)
+        at = at if at.size else at.astype(np.int64)  # an empty list is one of floats to numpy
         return replace(self, X=self.X[at], model=self.model[at], prompt=self.prompt[at], rows=self.rows[at])
 
     def only(self, models: Sequence[str]) -> Board:

@@ -172,6 +172,11 @@ def _parsed(attributors: Sequence[str], options: Mapping[str, Mapping[str, Any]]
                 f"{spec.name} asks a model about every image, and has to be told which: use morelli study mllm, which "
                 "puts attributors that measure beside it."
             )
+        if spec.info.prompts:
+            raise MorelliError(
+                f"{spec.name} has to be given references of the prompts that it judges, which a comparison holds out: "
+                "use morelli leaderboard attack, which puts attributors that know no such references beside it."
+            )
         # What is not installed is found out now, and not after an hour of measuring images.
         spec.info.build({}, **options.get(spec.name, {}))
     return specs

@@ -156,6 +156,8 @@ class Bench:
             return nested_rows(rows, labels, self.groups.ids, selection.per_class, order)
 
         train = apart(trial.train, ~test_mask)
+        if self.spec(trial.attributor).info.prompts:
+            train = train[self.prompts[train] >= 0]  # or images without a prompt would pass for those of one prompt
         background = np.zeros(0, dtype=np.int64)
         if trial.background is not None:
             classes = set(labels[train])

@@ -75,13 +75,13 @@ def attack(
     """Name the models behind the images of a leaderboard, with few and many references for each prompt.
 
     Beside the paper's nearest centroid stand its rivals, and the best attack that we know: references of the prompt
-    together with what each model does to all other prompts. The part "curve" has the nearest centroid alone, for more
-    numbers of references and of candidates. Finished trials are kept in the output folder, and are not done again.
+    together with what each model does to all other prompts. The part "attack-curve" has the nearest centroid alone, for
+    more numbers of references and of candidates. Finished trials are kept in the output folder, and are not done again.
 
     Examples:
 
         morelli leaderboard attack images.parquet -o attack/
-        morelli leaderboard attack images.parquet --references 1,5 --draws 20 -a prompt-fused,prompt-centroid -o attack/
+        morelli leaderboard attack images.parquet --references 1,5 -a prompt-fused,marra -o attack/
         morelli leaderboard attack images.parquet --encoder forensic --whole -o attack/ --json
     """
     ks, sizes = numbers(references, "--references"), numbers(pools, "--pools")

@@ -109,8 +109,8 @@ def defend(
     Examples:
 
         morelli leaderboard defend images.parquet -o defence/
-        morelli leaderboard defend images.parquet -o defence/ --defences jpeg,blur:1,balance --references 5 --draws 3
-        morelli leaderboard defend images.parquet -o defence/ --epsilon 2,4,8 --surrogate dinov2/ --surrogate siglip/
+        morelli leaderboard defend images.parquet -o defence/ --defences jpeg,blur:1,balance --references 5
+        morelli leaderboard defend images.parquet -o defence/ --epsilon 2,4,8 --surrogate dinov2/
     """
     check_output(output, folder=True)
     views = None if purify is None else parse_views(purify, "--purify")
@@ -196,7 +196,7 @@ def perturb(
 
     Examples:
 
-        morelli leaderboard perturb images.parquet -o hidden/ --epsilon 8 --surrogate dinov2/ --surrogate siglip/
+        morelli leaderboard perturb images.parquet -o hidden/ --surrogate dinov2/ --surrogate siglip/
     """
     check_output(output, folder=True)
     if not surrogate:

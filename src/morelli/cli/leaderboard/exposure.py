@@ -84,8 +84,8 @@ def exposure(
     Examples:
 
         morelli leaderboard exposure images.parquet -o exposure/
-        morelli leaderboard exposure images.parquet --encoder clip-vit-b16.openai-int8 --tau 0.8 -o exposure/
-        morelli leaderboard exposure images.parquet --bound 0.4 --choose 10 -o exposure/ --json
+        morelli leaderboard exposure images.parquet --encoder clip-vit-b16.openai-int8 -o exposure/
+        morelli leaderboard exposure images.parquet --bound 0.4 --choose 10 --tau 0.8 -o exposure/ --json
     """
     check_output(output, folder=True)
 

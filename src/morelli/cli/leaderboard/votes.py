@@ -192,9 +192,9 @@ def rig(
 
     Examples:
 
-        morelli leaderboard rig --votes votes.csv --confusion attack/confusion.csv --target sdxl -o rigging/
-        morelli leaderboard rig --honest 1700000 --confusion confusion.csv --target sdxl --ranks 1,5 -o rigging/
-        morelli leaderboard rig --confusion confusion.csv --target flux --direction down --strategy omnipresent -o rig/
+        morelli leaderboard rig --votes votes.csv --confusion confusion.csv --target sdxl -o rigging/
+        morelli leaderboard rig --honest 1700000 --confusion confusion.csv --target sdxl -o rigging/
+        morelli leaderboard rig --confusion confusion.csv --target flux --direction down -o rigging/
     """
     check_output(output, folder=True)
     if votes is not None and (models, honest, rank) != (None, None, None):

@@ -9,6 +9,7 @@ from typing import Any
 
 from morelli.catalog import Catalog
 from morelli.encoders import FeatureCache
+from morelli.errors import MorelliError
 from morelli.leaderboard.attack.long import accuracy_table, long_tables, recognition_table
 from morelli.leaderboard.attack.study import Attack, attack_frame, default_attackers
 from morelli.leaderboard.embedding import attack_board, attack_encoder
@@ -31,7 +32,7 @@ class AttackResult:
     ----------
     study : StudyResult
     sections : tuple of Section
-        ``attack``, of all attributors, and ``curve``, of the nearest centroid alone.
+        ``attack``, of all attributors, and ``attack-curve``, of the nearest centroid alone.
     provenance : mapping
         What the results rest on, JSON-ready.
     """
@@ -92,7 +93,10 @@ def run_attack(
     catalog.column(label)
     reader = attack_encoder(encoder)
     study = Attack(references=tuple(references), draws=draws, candidates=candidates, short=short, families=parts)
-    frame = attack_frame(catalog, attributors or default_attackers(reader.name), label=label, folds=folds, seed=seed)
+    names = default_attackers(reader.name) if attributors is None else attributors
+    frame = attack_frame(catalog, names, label=label, folds=folds, seed=seed)
+    if any(size < 2 for size in pools):  # before hours are spent on all else
+        raise MorelliError(f"A pool has two candidates or more, not {min(pools)}.")
     with kept_features(cache) as store:
         board = attack_board(catalog, reader, label=label, cache=store, workers=jobs, progress=measuring)
         result = run_study(study, frame, folder=folder, cache=store, jobs=jobs, measuring=measuring, progress=progress)

@@ -51,13 +51,15 @@ def attack_frame(
     Raises
     ------
     MorelliError
-        An attributor is unknown or named twice, or the column does not exist.
+        An attributor is unknown or named twice, a number makes no sense, or the column does not exist.
     """
     names = [parse_attributor(name).name for name in attributors]
     if not names or len(set(names)) < len(names):
         raise MorelliError(f"Name one or more different attributors, not: {', '.join(names) or 'none'}.")
     if folds < 2:
         raise MorelliError(f"Prompts are held out by two folds or more, not {folds}.")
+    if seed < 0:
+        raise MorelliError(f"Seeds are whole numbers from 0, not {seed}.")
     catalog.column(label)
     return Frame(catalog, tuple(names), label=label, seeds=(seed,), folds=folds)
 
@@ -88,6 +90,7 @@ class Attack(Study):
             raise MorelliError(f"References are different numbers from 1, not {list(self.references)}.")
         if self.draws < 1:
             raise MorelliError(f"References are drawn once or more, not {self.draws} times.")
+        SamePrompt(min(self.references), candidates=self.candidates)  # refuses numbers before images are measured
 
     def trials(self, frame: Frame) -> list[Trial]:
         """Return trials by attributor, what it reads, and references."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from morelli.attributors.registry import parse_attributor
 from morelli.leaderboard.paper import TOPS
@@ -176,12 +177,17 @@ def _against_centroid(cells: Sequence[Cell], mine: Sequence[Cell], seed: int) ->
         if not plain or _name(cell) == "prompt-centroid":
             continue
         best = max(plain, key=lambda c: c.accuracy or 0.0)
-        if not np.array_equal(best.clusters, cell.clusters):
+        if not np.array_equal(_judged(best), _judged(cell)):
             continue  # not the same images: some could not be judged by one of the two
         low, high = cluster_bootstrap_difference(cell.hits, best.hits, cell.clusters, _N_BOOT, seed)
         gain = (cell.accuracy or 0.0) - (best.accuracy or 0.0)
         rows.append((_k(cell), best.accuracy, cell.accuracy, gain, low, high))
     return rows or None
+
+
+def _judged(cell: Cell) -> NDArray[np.object_]:
+    """Return the images of `Cell.hits`."""
+    return np.concatenate([table.image_id[table.known] for table in cell.draws])
 
 
 def _compared(first: str, rows: Sequence[tuple[Value, ...]]) -> str:
