@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from morelli.attributors.prompts._distances import cell_means
+from morelli.attributors.prompts.distances import cell_means
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard._drawing import clip_references, draw_references
 from morelli.leaderboard.board import Board

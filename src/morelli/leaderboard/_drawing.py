@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import cell_means
+from morelli.attributors.prompts.distances import cell_means
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
 

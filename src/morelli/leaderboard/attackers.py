@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import Metric, cell_means, distances_to_centroids
+from morelli.attributors.prompts.distances import Metric, cell_means, distances_to_centroids
 from morelli.leaderboard.board import Board
 
 __all__ = ["Attacker", "NearestCentroid", "ranks_of_truth"]

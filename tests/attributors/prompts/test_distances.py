@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from morelli.attributors.prompts._distances import METRICS, cell_means, distances_to_centroids, unit_vectors
+from morelli.attributors.prompts.distances import METRICS, cell_means, distances_to_centroids, unit_vectors
 from morelli.errors import MorelliError
 
 

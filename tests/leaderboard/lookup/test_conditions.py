@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from morelli.attributors.prompts._distances import cell_means
+from morelli.attributors.prompts.distances import cell_means
 from morelli.leaderboard.lookup.conditions import CONDITIONS, Situation, Worded
 
 

@@ -17,8 +17,8 @@ from morelli.attributors._folding import check_classes, check_group_ids, deal_re
 from morelli.attributors.answers import Answers, Training
 from morelli.attributors.doubting import Doubting
 from morelli.attributors.fusion import fit_fusion_weights
-from morelli.attributors.prompts._known import Known, deal_episode
 from morelli.attributors.prompts._reading import Reading, choose_families, embedding_of
+from morelli.attributors.prompts.known import Known, deal_episode
 from morelli.errors import NotEnoughDataError
 
 __all__ = ["Asked", "Float", "Informed", "PromptAttributor"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from morelli.attributors.prompts._base import Asked, Float, PromptAttributor
-from morelli.attributors.prompts._known import Known
+from morelli.attributors.prompts.known import Known
 from morelli.attributors.prompts.nearest import centroid_scores, seed_variance
 from morelli.attributors.prompts.two_level import TwoLevel, fit_two_level
 from morelli.attributors.registry import register_attributor

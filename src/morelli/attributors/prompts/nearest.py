@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.prompts._base import Asked, Float, PromptAttributor
-from morelli.attributors.prompts._distances import Metric, cell_means, distances_to_centroids, unit_vectors
-from morelli.attributors.prompts._known import Known
+from morelli.attributors.prompts.distances import Metric, cell_means, distances_to_centroids, unit_vectors
+from morelli.attributors.prompts.known import Known
 from morelli.attributors.registry import register_attributor
 
 __all__ = [

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.prompts._base import Asked, Float, PromptAttributor
-from morelli.attributors.prompts._known import Known
+from morelli.attributors.prompts.known import Known
 from morelli.attributors.prompts.texts import TextEmbedder, make_text_embedder
 from morelli.attributors.registry import register_attributor
 from morelli.attributors.rivals.perceptron import Perceptron

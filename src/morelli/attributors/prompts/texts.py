@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import unit_vectors
+from morelli.attributors.prompts.distances import unit_vectors
 from morelli.errors import MorelliError, NotEnoughDataError
 
 __all__ = [

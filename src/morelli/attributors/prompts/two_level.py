@@ -20,8 +20,8 @@ import numpy as np
 from numpy.linalg import eigh
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import cell_means
-from morelli.attributors.prompts._known import Known
+from morelli.attributors.prompts.distances import cell_means
+from morelli.attributors.prompts.known import Known
 
 __all__ = ["TwoLevel", "fit_two_level"]
 

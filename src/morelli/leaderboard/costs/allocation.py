@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import distances_to_centroids
+from morelli.attributors.prompts.distances import distances_to_centroids
 from morelli.errors import MorelliError
 from morelli.leaderboard._drawing import clip_references, draw_references
 from morelli.leaderboard.board import Board

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import cell_means
+from morelli.attributors.prompts.distances import cell_means
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.defence.registry import Defence, register_defence

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from morelli._processes import processors
-from morelli.attributors.prompts._distances import METRICS, Metric, unit_vectors
+from morelli.attributors.prompts.distances import METRICS, Metric, unit_vectors
 from morelli.errors import MorelliError
 from morelli.leaderboard.board import Board
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from morelli.attributors.prompts._distances import Metric, unit_vectors
+from morelli.attributors.prompts.distances import Metric, unit_vectors
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure._geometry import SLACK, PromptImages, check_metric, over_prompts

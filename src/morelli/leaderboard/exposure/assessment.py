@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from threadpoolctl import threadpool_limits
 
-from morelli.attributors.prompts._distances import Metric
+from morelli.attributors.prompts.distances import Metric
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.attackers import Attacker, NearestCentroid
 from morelli.leaderboard.board import Board

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
-from morelli.attributors.prompts._distances import Metric
+from morelli.attributors.prompts.distances import Metric
 from morelli.errors import MorelliError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure._nested import Queries, check_drawing, judged_by_prompt

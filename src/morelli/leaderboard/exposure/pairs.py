@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import Metric, cell_means, unit_vectors
+from morelli.attributors.prompts.distances import Metric, cell_means, unit_vectors
 from morelli.errors import NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure._resampling import UNKNOWN, Interval, resample

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from morelli.attributors.prompts._distances import Metric
+from morelli.attributors.prompts.distances import Metric
 from morelli.errors import MorelliError
 from morelli.leaderboard.attackers import Attacker
 from morelli.leaderboard.board import Board

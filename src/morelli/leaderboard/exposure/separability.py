@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from morelli.attributors.prompts._distances import Metric
+from morelli.attributors.prompts.distances import Metric
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure._geometry import PromptImages, check_metric, over_prompts, squared_distances

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import Metric
+from morelli.attributors.prompts.distances import Metric
 from morelli.errors import NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure._geometry import PromptImages, check_metric, over_prompts, squared_distances

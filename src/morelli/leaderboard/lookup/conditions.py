@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import distances_to_centroids
+from morelli.attributors.prompts.distances import distances_to_centroids
 from morelli.attributors.prompts.texts import nearest_texts
 from morelli.leaderboard.attackers import ranks_of_truth
 from morelli.leaderboard.lookup.paraphrase import LEVELS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts._distances import cell_means
+from morelli.attributors.prompts.distances import cell_means
 from morelli.leaderboard.board import Board
 
 __all__ = ["Spread", "distances_to_all", "measure_spread"]
