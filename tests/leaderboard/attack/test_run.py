@@ -66,7 +66,12 @@ def test_sentences_and_provenance(done):
     assert attack.findings.sentences[0].startswith("With 1 reference of each model for the prompt, prompt-fused names")
     assert "n 144; 4.0 candidates on average, chance 25" in attack.findings.sentences[0]
     assert attack.findings.sentences[1].startswith("With 2 references of each model for the prompt")
-    assert list(attack.long) == ["cells", "confusion", "classes"]
+    assert list(attack.long) == ["accuracy", "recognition", "cells", "classes", "confusion"]
+    # What other commands read: whom the first attacker takes for whom, and how often it is right.
+    recognised = attack.long["recognition"]
+    assert recognised.column_names == ["truth", "answer", "n"]
+    assert set(recognised["truth"].to_pylist()) == {row["class"] for row in attack.long["classes"].to_pylist()}
+    assert 0 not in attack.long["accuracy"]["references"].to_pylist()
     assert attack.long["cells"].num_rows == 10
     assert "3 candidates" in curve.findings.sentences[2] and "9 candidates" not in curve.findings.sentences[2]
     written = json.loads(json.dumps(result.provenance, allow_nan=False))
