@@ -59,7 +59,7 @@ def test_every_command_explains_itself(cli, name):
 def test_help_names_the_options(cli):
     shown = cli("leaderboard", "attack", "--help").stdout
     for option in ("--references", "--pools", "--attributor", "--encoder", "--draws", "--candidates", "--short",
-                   "--parts", "--whole", "--folds", "--label", "--split", "--seed", "--json", "--workers", "--cache",
+                   "--whole", "--folds", "--label", "--split", "--seed", "--json", "--workers", "--cache",
                    "--no-cache", "--output"):  # fmt: skip
         assert option in shown, option
 

@@ -60,9 +60,9 @@ def attack(
         bool,
         typer.Option("--short", help="Models with fewer images for a prompt than references stay candidates."),
     ] = False,
-    parts: Annotated[
-        bool, typer.Option("--parts/--whole", help="Try each part and family of features by itself too.")
-    ] = True,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Do not try each part and family of features by itself too.")
+    ] = False,
     folds: FoldsOption = 5,
     label: LabelOption = "model",
     split: SplitOption = None,
@@ -101,7 +101,7 @@ def attack(
             draws=draws,
             candidates=candidates,
             short=short,
-            parts=parts,
+            parts=not whole,
             folds=folds,
             label=label,
             seed=seed,

@@ -49,7 +49,9 @@ def exposure(
         int, typer.Option("--references", min=1, metavar="K", help="The attacker's images of each model for a prompt.")
     ] = 5,
     draws: Annotated[int, typer.Option("--draws", min=1, metavar="N", help="How often references are drawn.")] = 20,
-    metric: Annotated[Literal["euclidean", "cosine"], typer.Option("--metric", help="Distance.")] = "euclidean",
+    metric: Annotated[
+        Literal["euclidean", "cosine"], typer.Option("--metric", metavar="NAME", help="Distance: euclidean or cosine.")
+    ] = "euclidean",
     families: Annotated[
         str | None,
         typer.Option(
@@ -60,13 +62,13 @@ def exposure(
         ),
     ] = None,
     standardise: Annotated[
-        bool | None,
+        Literal["auto", "yes", "no"],
         typer.Option(
-            "--standardise/--as-measured",
-            help="Divide every feature by its standard deviation within prompts.",
-            show_default="where what is read is no embedding",
+            "--standardise",
+            metavar="WORD",
+            help="Divide features by their deviation within prompts: yes, no, or auto, where they are no embedding.",
         ),
-    ] = None,
+    ] = "auto",
     label: LabelOption = "model",
     split: SplitOption = None,
     seed: SeedOption = 0,
@@ -100,7 +102,7 @@ def exposure(
             images,
             measures,
             families=None if families is None else split_words(families),
-            standardise=standardise,
+            standardise=None if standardise == "auto" else standardise == "yes",
             label=label,
             cache=open_cache(cache, no_cache),
             workers=workers,

@@ -89,7 +89,7 @@ def report(
     Examples:
 
         morelli leaderboard report images.parquet -o board/
-        morelli leaderboard report images.parquet --votes votes.csv --target sdxl --prices prices.toml -o board/
+        morelli leaderboard report images.parquet --votes votes.csv --prices prices.toml -o board/
         morelli leaderboard report images.parquet --prompts 0 --references 1,5 -o board/ --json
     """
     ks = numbers(references, "--references")

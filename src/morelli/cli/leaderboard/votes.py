@@ -43,7 +43,8 @@ def rate(
     ] = None,
     ridge: RidgeOption = 0.0,
     interval: Annotated[
-        Literal["sandwich", "bootstrap"], typer.Option("--interval", help="How intervals are made.")
+        Literal["sandwich", "bootstrap"],
+        typer.Option("--interval", metavar="WORD", help="How intervals are made: sandwich or bootstrap."),
     ] = "sandwich",
     k: Annotated[float, typer.Option("--k", metavar="POINTS", help="What a vote moves in online Elo, at most.")] = 4.0,
     orders: Annotated[int, typer.Option("--orders", min=1, metavar="N", help="Random orders for online Elo.")] = 20,
@@ -150,7 +151,9 @@ def rig(
             "nothing.",
         ),
     ] = "fewer-battles,probation,weigh-agreement,remove:combined",
-    direction: Annotated[Literal["up", "down"], typer.Option("--direction", help="Where it is moved to.")] = "up",
+    direction: Annotated[
+        Literal["up", "down"], typer.Option("--direction", metavar="WORD", help="Where it is moved to: up or down.")
+    ] = "up",
     weight: Annotated[
         list[str] | None,
         typer.Option("--weight", metavar="MODEL=X", help="How often the operator shows a model, relative to 1."),
