@@ -20,6 +20,8 @@ def test_of_a_pretrained_network_only_the_embedding_is_taken(monkeypatch):
     asked = []
     monkeypatch.setattr(embedding, "make_pretrained", lambda name, sightings: asked.append((name, sightings)))
     monkeypatch.setattr(embedding, "is_here", lambda spec: True)
+    with pytest.raises(MorelliError):
+        attack_encoder("nobody")
     attack_encoder(embedding.WELCOME)
     [(name, sightings)] = asked
     assert name == embedding.WELCOME
@@ -27,8 +29,6 @@ def test_of_a_pretrained_network_only_the_embedding_is_taken(monkeypatch):
     monkeypatch.setattr(embedding, "join_encoders", asked.append)
     attack_encoder()
     assert asked[-1] == embedding.DESK
-    with pytest.raises(MorelliError):
-        attack_encoder("nobody")
 
 
 def test_embeddings_are_taken_as_they_are(monkeypatch):

@@ -83,7 +83,7 @@ def attack_board(
     embedding = embedding_of(board.blocks)
     if families is not None:
         board = board.columns(*families)
-    elif embedding is not None:
+    elif embedding is not None and len(board.blocks) > 1:
         board = board.columns(embedding)
     if standardise is None:
         standardise = list(board.blocks) != [embedding]

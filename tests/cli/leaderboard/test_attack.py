@@ -10,7 +10,7 @@ from morelli.catalog import build_catalog
 from morelli.cli.leaderboard import app
 
 MODELS = ("blue", "grün", "red")
-COMMANDS = ("attack", "target", "lookup", "cost", "exposure", "defend", "perturb", "defences", "rate", "rig")
+COMMANDS = ("report", "attack", "target", "lookup", "cost", "exposure", "defend", "perturb", "defences", "rate", "rig")
 FAST = (
     "--encoder", "forensic[colour]", "-a", "prompt-centroid@forensic[colour],knn@forensic[colour]",
     "--references", "1,2", "--pools", "2", "--draws", "2", "--folds", "2", "-w", "1",

@@ -84,7 +84,9 @@ def test_the_lead_is_of_the_same_images(full):
     assert [row[name] for name in ("k", "centroid", "own")] == [1, 0.5, 0.8]
     assert row["gain"] == pytest.approx(0.3)
     assert 0 <= row["low"] <= row["gain"] <= row["high"] <= 0.7
-    assert "better than the nearest centroid at every number of references (+30 at 1" in findings.sentences[1]
+    assert (
+        "better than the nearest centroid at every number of references (points: +30.0 at 1, " in findings.sentences[1]
+    )
 
 
 @pytest.mark.parametrize("other", [predictions([0] * 5 + [1] * 5, first=100), predictions([0] * 5 + [1] * 4)])
@@ -107,7 +109,10 @@ def test_the_lead_is_over_the_centroid_of_the_embedding_or_else_the_best(full):
 def test_where_the_centroid_is_as_good_it_is_said(full):
     same = predictions([0, 0, 1, 0])
     findings = find(full, [outcome(FUSED, 1, same), outcome(CENTROID, 1, same)])
-    assert "not always better than the nearest centroid (+0 at 1, in points)" in findings.sentences[1]
+    assert (
+        "not better than the nearest centroid beyond chance at every number of references (points: +0.0 at 1"
+        in findings.sentences[1]
+    )
 
 
 def test_the_first_attributor_is_the_answer_and_the_centroid_has_no_lead_over_itself(full):
