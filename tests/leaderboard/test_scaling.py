@@ -3,11 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from tests.leaderboard.exposure._planted import planted, shuffled
 
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure import separability
 from morelli.leaderboard.scaling import standardised
+
+from .exposure._planted import planted, shuffled
 
 
 def test_columns_vary_alike_within_prompts():

@@ -94,7 +94,7 @@ class _Survey:
     workers: int | None
     tell: Progress = field(repr=False)
 
-    def attack(self, references: Sequence[int], draws: int, folder: Path | None) -> AttackResult:
+    def attack(self, references: Sequence[int], draws: int, folds: int, folder: Path | None) -> AttackResult:
         return run_attack(
             self.catalog,
             attributors=[f"{name}@{self.reader.name}" for name in _ATTACKERS],
@@ -102,6 +102,7 @@ class _Survey:
             references=references,
             draws=draws,
             parts=False,
+            folds=folds,
             label=self.label,
             seed=self.seed,
             folder=folder,
@@ -154,8 +155,6 @@ class _Survey:
         else:
             names = recognition.models
             target = ballots.target or names[len(names) // 2]
-            if target not in names:
-                raise MorelliError(f"{target!r} is not on the board; there are: {', '.join(names)}.")
             tally = simulate_board(names, ballots.honest, target, seed=self.seed)
             ratings = fit_ratings(tally, seed=self.seed)
         defences = [parse_defence(name).name for name in _VOTE_DEFENCES]
@@ -193,6 +192,7 @@ def survey(
     ballots: Ballots | None = None,
     prices: Prices | None = None,
     wanted: Sequence[float] = (0.8, 0.9),
+    folds: int = 5,
     label: str = "model",
     seed: int = 0,
     folder: Path | None = None,
@@ -217,7 +217,7 @@ def survey(
         What an image of each model costs; without them costs are left out.
     wanted : sequence of float
         Accuracies whose cheapest attack is looked for.
-    label, seed, folder, cache, workers
+    folds, label, seed, folder, cache, workers
         As there.
     progress : callable, optional
         Called as ``(what, done, total)``.
@@ -229,6 +229,9 @@ def survey(
     """
     ballots = ballots or Ballots()
     tell: Progress = progress or (lambda what, done, of: None)
+    names = [str(name) for name in catalog.codes(label)[1]] if ballots.votes is None else list(ballots.votes.models)
+    if ballots.target is not None and ballots.target not in names:
+        raise MorelliError(f"{ballots.target!r} is not on the board; there are: {', '.join(names)}.")
     reader = attack_encoder(encoder)
     with kept_features(cache) as store:
         board = attack_board(
@@ -240,7 +243,7 @@ def survey(
             progress=lambda done, of: tell("Measuring images", done, of),
         )
         here = _Survey(catalog, reader, board, store, label, seed, workers, tell)
-        attacked = here.attack(references, draws, folder)
+        attacked = here.attack(references, draws, folds, folder)
         middle = sorted(references)[len(references) // 2]
         sections = [*attacked.sections, *here.exposure(middle, draws), here.targets(references, draws)]
         if prompts:

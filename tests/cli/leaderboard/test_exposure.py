@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from tests.studies._planted import crop, photographs, tinted, write_catalog
 from typer.testing import CliRunner
 
 from morelli.cli.leaderboard.exposure import exposure
+from studies._planted import crop, photographs, tinted, write_catalog
 
 TINTS = {"warm": (18, 0, -18), "cold": (-18, 0, 18), "plain": (0, 0, 0)}
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tests.studies._planted import tinted, write_catalog
 
 from morelli.catalog import Catalog
+from studies._planted import tinted, write_catalog
 
 TINTS = {"blau": (-26, 0, 26), "grün": (-26, 26, -26), "plain": (0, 0, 0), "warm": (26, 0, -26)}
 MODELS = tuple(TINTS)

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom
-from tests.leaderboard.exposure._planted import planted
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.exposure import (
@@ -18,6 +17,8 @@ from morelli.leaderboard.exposure import (
     separability,
     shrink,
 )
+
+from ._planted import planted
 
 
 def rates(hits, n) -> Rates:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-from tests.leaderboard.exposure._planted import planted
 
 from morelli.leaderboard.exposure import assess, comparable, exposure_section, prompts_section
+
+from ._planted import planted
 
 
 def without(board, pairs):

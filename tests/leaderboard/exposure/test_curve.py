@@ -4,13 +4,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from tests.leaderboard.exposure._planted import planted, shuffled
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.attackers import NearestCentroid, ranks_of_truth
 from morelli.leaderboard.exposure import _nested, attack_curve
 from morelli.leaderboard.exposure._geometry import over_prompts
 from morelli.leaderboard.exposure._nested import judged_by_prompt, plan_draws
+
+from ._planted import planted, shuffled
 
 KS = (1, 2, 4)
 

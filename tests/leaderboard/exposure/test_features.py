@@ -5,9 +5,10 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-from tests.leaderboard.exposure._planted import planted
 
 from morelli.leaderboard.exposure import features_of, prompt_features
+
+from ._planted import planted
 
 
 def found(text: str) -> set[str]:

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.leaderboard.exposure._planted import planted
 
 from morelli.errors import NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure import Success, confused_pairs, prompt_success
+
+from ._planted import planted
 
 
 def family(lineages=("a", "a", "b", "b", "c", "c"), near: float = 1.0, seed: int = 0) -> Board:

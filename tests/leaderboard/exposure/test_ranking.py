@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from tests.leaderboard.exposure._planted import planted
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.exposure import agreement, prompt_success, rank_prompts, separability
+
+from ._planted import planted
 
 
 def test_planted_order_is_found_on_other_images():

@@ -7,12 +7,13 @@ import re
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.leaderboard.exposure._planted import planted
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.exposure import assess, attack_curve, curve_section, exposure_section, prompts_section
 from morelli.leaderboard.section import Section
 from morelli.report.leaderboard import write_sections
+
+from ._planted import planted
 
 WORDS = (
     "a photo of a dog",

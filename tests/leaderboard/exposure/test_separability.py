@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.leaderboard.exposure._planted import brute_frac, planted, shuffled
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.exposure import separability
 from morelli.leaderboard.exposure.separability import TAUS
+
+from ._planted import brute_frac, planted, shuffled
 
 
 def line(values: dict[str, list[float]]) -> Board:

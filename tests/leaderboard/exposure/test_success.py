@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.leaderboard.exposure._planted import planted, shuffled
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.attackers import NearestCentroid
 from morelli.leaderboard.exposure import attack_curve, halves_of, prompt_success, success_halves
+
+from ._planted import planted, shuffled
 
 
 class Slow:

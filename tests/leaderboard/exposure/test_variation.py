@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import mannwhitneyu
-from tests.leaderboard.exposure._planted import planted, shuffled
 
 from morelli.errors import NotEnoughDataError
 from morelli.leaderboard.exposure import variation
+
+from ._planted import planted, shuffled
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

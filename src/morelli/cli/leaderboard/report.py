@@ -11,6 +11,7 @@ import typer
 
 from morelli.cli._common import (
     CacheOption,
+    FoldsOption,
     ImagesArgument,
     LabelOption,
     NoCacheOption,
@@ -72,6 +73,7 @@ def report(
     references: ReferencesOption = "1,2,5,10,30",
     encoder: AttackEncoderOption = None,
     draws: DrawsOption = 10,
+    folds: FoldsOption = 5,
     label: LabelOption = "model",
     split: SplitOption = None,
     seed: SeedOption = 0,
@@ -112,6 +114,7 @@ def report(
             prompts=prompts,
             ballots=ballots,
             prices=table,
+            folds=folds,
             label=label,
             seed=seed,
             folder=output / "parts",
