@@ -111,7 +111,8 @@ class PretrainedEncoder(SelfTested, ABC):
     Subclasses give `_measure`, `preprocessing` and `_weights`. They must pickle without what was loaded.
     """
 
-    spec: PretrainedSpec
+    spec: PretrainedSpec | None = None
+    """What it is registered as; None for a network that is not."""
 
     def __init__(self, name: str, sightings: Sightings) -> None:
         self._name, self.sightings = name, sightings
@@ -120,7 +121,8 @@ class PretrainedEncoder(SelfTested, ABC):
     def name(self) -> str:
         """``arch.weights``, with what is measured in brackets where that is not the usual."""
         words = self.sightings.words
-        return self._name if words == self.spec.sightings.words else f"{self._name}[{words}]"
+        usual = self.spec is None or words == self.spec.sightings.words
+        return self._name if usual else f"{self._name}[{words}]"
 
     @property
     @abstractmethod

@@ -64,6 +64,8 @@ class OnnxEncoder(PretrainedEncoder):
         The file is missing, or not the one that the spec is about; the spec has no preprocessing.
     """
 
+    spec: PretrainedSpec
+
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -68,6 +68,8 @@ class TransformersEncoder(PretrainedEncoder):
         The files are missing, of a kind that is not known, or not those that the spec is about.
     """
 
+    spec: PretrainedSpec
+
     def __init__(
         self,
         folder: str | os.PathLike[str],
