@@ -345,7 +345,7 @@ class _Setup:
                 trial.label,
                 self._prompts(one, one.test),
             )
-            if trial.same_prompt is not None and not one.prompts:
+            if one.trial.same_prompt is not None and not one.prompts:
                 predictions = among_candidates(predictions, self._candidates(one, predictions.classes))
             # Evidence by family is many times the rest, and no study of trials reads it.
             slim = replace(predictions, evidence={}, family_proba={}, without_family={})

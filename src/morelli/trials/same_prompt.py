@@ -14,6 +14,9 @@ from morelli.trials.selection import Rows
 
 __all__ = ["SamePrompt", "among_candidates", "deal_same_prompt"]
 
+_NOTHING = 1e-300
+"""Probability of a candidate that was given none."""
+
 _ORDER = 3  # keeps this stream of random numbers apart from others with the same seed
 
 
@@ -93,6 +96,8 @@ def deal_same_prompt(
 def among_candidates(predictions: Predictions, candidates: NDArray[np.bool_]) -> Predictions:
     """Return predictions of an attributor that was not told which classes are candidates, with all others left out.
 
+    All candidates keep a probability above 0, by which tables of predictions tell them from the other classes.
+
     Parameters
     ----------
     predictions : Predictions
@@ -100,11 +105,9 @@ def among_candidates(predictions: Predictions, candidates: NDArray[np.bool_]) ->
         Which classes each image may be of; all are left where none is.
     """
     allowed = candidates | ~candidates.any(axis=1, keepdims=True)
-    held = np.where(allowed, predictions.proba, 0.0)
-    total = held.sum(axis=1, keepdims=True)
     # All probability may have lain elsewhere: then the candidates are equal.
-    even = allowed / allowed.sum(axis=1, keepdims=True)
-    proba = np.where(total > 0, held / np.where(total > 0, total, 1.0), even)
+    held = np.where(allowed, np.maximum(predictions.proba, _NOTHING), 0.0)
+    proba = held / held.sum(axis=1, keepdims=True)
     proba = np.where(predictions.answered[:, None], proba, np.nan)
     return replace(predictions, proba=proba, prediction_set=predictions.prediction_set & allowed)
 

@@ -13,12 +13,13 @@ from scipy.special import log_softmax
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from morelli.attributors._folding import check_classes, check_group_ids, deal_references
+from morelli.attributors._folding import check_classes, check_group_ids
 from morelli.attributors.answers import Answers, Training
 from morelli.attributors.doubting import Doubting
 from morelli.attributors.fusion import fit_fusion_weights
 from morelli.attributors.prompts._reading import Reading, choose_families, embedding_of
 from morelli.attributors.prompts.known import Known, deal_episode
+from morelli.catalog.folds import deal_groups
 from morelli.errors import NotEnoughDataError
 
 __all__ = ["Asked", "Float", "Informed", "PromptAttributor"]
@@ -146,8 +147,10 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
         MorelliError
             There is no such family.
         ValueError
-            Shapes that do not fit, or values that are not finite.
+            Shapes that do not fit, values that are not finite, or fewer than two folds.
         """
+        if self.n_folds < 2:
+            raise ValueError(f"n_folds must be at least 2, not {self.n_folds}")
         values, labels = validate_data(self, X, y, dtype=[np.float64, np.float32], ensure_min_samples=1)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         check_classes(self.classes_, codes, 1)
@@ -158,7 +161,9 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
         self.families_ = {name: slice(a, b) for name, a, b in zip(chosen, [0, *ends], ends, strict=False)}
         self.lessons_ = Known(self._reading.read(values), codes.astype(np.int64), asked, len(self.classes_), words)
         self._groups = check_group_ids(asked if groups is None else groups, len(values))
-        self._fold, _ = deal_references(codes, self._groups, self.classes_, self.n_folds, self.random_state)
+        # Whole groups, also of a class that has one only: a fold that lacks a class learns from the others.
+        k = min(self.n_folds, int(self._groups.max()) + 1)
+        self._fold = deal_groups(self._groups, codes.astype(np.int64), np.full(k, 1 / k), self.random_state)
         self._of_fold: dict[int, Any] = {}
         self._taught: dict[int, _Learned] = {}
         self.learned_ = self._learn(self.lessons_)
@@ -214,12 +219,12 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
 
     def _learn_from_episodes(self, references: int) -> _Learned:
         lessons, notes = self.lessons_, []
-        sizes = np.unique(np.stack([lessons.codes, lessons.prompts]), axis=1, return_counts=True)[1]
-        most = int(sizes.max()) - 1
+        # As many as two folds can have, for what one teaches is checked on another.
+        most = sorted(_most_references(lessons.take(self._fold == number)) for number in np.unique(self._fold))[-2:][0]
         if references > most >= 1:
             notes.append(
-                f"Doubt was learned with {most} references of each model and prompt, not {references}: the other "
-                "prompts have no more."
+                f"Doubt was learned with {most} reference{'' if most == 1 else 's'} of each model and prompt, not "
+                f"{references}: the other prompts have no more."
             )
         scores, truth, candidates, of, groups = self._held_out(min(references, max(most, 1)))
         names = list(scores)
@@ -281,10 +286,10 @@ class PromptAttributor(BaseEstimator):  # type: ignore[misc]
                     one = lessons.take(rows)
                     scores = self._experts(self._without(number), known, Asked(one.X, one.prompts, one.texts))
                     parts.append((scores, rows, candidates, number))
-        if not parts:
+        if len({part[3] for part in parts}) < 2:  # what one fold teaches is checked on another
             raise NotEnoughDataError(
-                "Doubt is learned from other prompts for which two candidates have several images each; there is no "
-                "such prompt."
+                "Doubt is learned from other prompts for which two candidates have several images each; there are no "
+                "two such prompts in different folds."
             )
         rows = np.concatenate([part[1] for part in parts])
         return (
@@ -351,6 +356,15 @@ class Informed:
         """Return what remains without the evidence of one expert, shape (n, K)."""
         left = log_softmax(answers.undoubted - answers.evidence[family], axis=1)
         return np.exp(_among(self._doubting.doubted(left), answers.proba > 0))
+
+
+def _most_references(lessons: Known) -> int:
+    """Return the largest number of references that leave an image of each of two classes of some prompt."""
+    pairs, sizes = np.unique(np.stack([lessons.prompts, lessons.codes]), axis=1, return_counts=True)
+    order = np.lexsort((-sizes, pairs[0]))
+    first = np.unique(pairs[0][order], return_index=True)[1]
+    second = first[np.diff(first, append=len(order)) > 1] + 1
+    return int(sizes[order][second].max(initial=1)) - 1
 
 
 def _checked(prompts: ArrayLike, texts: ArrayLike | None, n: int) -> tuple[NDArray[np.int64], NDArray[np.object_]]:

@@ -86,7 +86,8 @@ def shrunk_solve(residual: Float, right: Float) -> Float:
     square = float(np.square(gram).sum()) / n**2
     delta = square / d - mean**2
     beta = (float(np.square(np.diag(gram)).sum()) / n - square) / (n * d)
-    share = 0.0 if beta <= 0 else min(beta, delta) / delta
+    # With nothing between the covariance and a multiple of the identity, as with one feature, all of it may be shrunk.
+    share = 1.0 if delta <= 0 else min(max(beta, 0.0), delta) / delta
     ridge = max(share, 1e-9) * mean
     inner = gram + np.eye(n) * ridge * n / (1.0 - share) if share < 1 else None
     if inner is None:

@@ -185,6 +185,8 @@ def _span(X: Float) -> Float:
     """Return an orthonormal basis of the rows of X, shape (d, r)."""
     power, side = eigh(X @ X.T)
     kept = power > 1e-10 * power[-1]
+    if not kept.any():  # all images are alike: any direction does
+        return np.eye(X.shape[1], 1)
     return np.asarray(X.T @ (side[:, kept] / np.sqrt(power[kept])))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from morelli.catalog import Catalog
 from morelli.encoders import FeatureCache
+from morelli.errors import MorelliError
 from morelli.leaderboard.attack.study import Attack, attack_frame, default_attackers
 from morelli.leaderboard.embedding import attack_board, attack_encoder
 from morelli.leaderboard.exposure import attack_curve, curve_section
@@ -89,6 +90,8 @@ def run_attack(
         An argument makes no sense.
     """
     catalog.column(label)
+    if any(size < 2 for size in pools):  # said before hours of work, not after them
+        raise MorelliError(f"A pool has two candidates or more, not {min(pools)}.")
     reader = attack_encoder(encoder)
     study = Attack(references=tuple(references), draws=draws, candidates=candidates, short=short, families=parts)
     frame = attack_frame(catalog, attributors or default_attackers(reader.name), label=label, folds=folds, seed=seed)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from morelli.attributors.registry import parse_attributor
-from morelli.leaderboard.paper import TOPS
+from morelli.leaderboard.paper import BY_REFERENCES, TOPS
 from morelli.studies.findings import (
     Bar,
     BarChart,
@@ -26,7 +27,7 @@ from morelli.studies.findings import (
 from morelli.studies.study import Frame
 from morelli.studies.words import interval, nothing_found, percent
 from morelli.trials.cells import Cell, Results
-from morelli.trials.metrics import cluster_bootstrap_difference, top_k_accuracy
+from morelli.trials.metrics import cluster_bootstrap_difference, none_for_nan, top_k_accuracy
 
 __all__ = ["CROSS", "attack_findings"]
 
@@ -64,8 +65,11 @@ def attack_findings(frame: Frame, results: Results) -> Findings:
     cells = [cell for cell in results if cell.accuracy is not None]
     if not cells:
         return nothing_found("No image of a candidate could be judged.")
-    first = frame.attributors[0]
-    mine = sorted((c for c in cells if c.at["attributor"] == first and c.at["reads"] == "all"), key=_k)
+    # The first that could be judged, and of what it reads all, or else the only thing.
+    first = next(name for name in frame.attributors if any(c.at["attributor"] == name for c in cells))
+    of_first = [c for c in cells if c.at["attributor"] == first]
+    whole = "all" if any(c.at["reads"] == "all" for c in of_first) else of_first[0].at["reads"]
+    mine = sorted((c for c in of_first if c.at["reads"] == whole), key=_k)
     sentences = [_sentence(cell) for cell in (mine[:1] + mine[-1:] if len(mine) > 1 else mine)]
     against = _against_centroid(cells, mine, frame.seed)
     if against is not None:
@@ -123,22 +127,36 @@ def _name(cell: Cell) -> str:
     return parse_attributor(str(cell.at["attributor"])).info.name
 
 
-def _candidates(cell: Cell) -> float:
-    """Return how many candidates an image has, on average."""
-    counts = [(table.proba[table.known] > 0).sum(axis=1) for table in cell.draws]
-    return float(np.concatenate(counts).mean())
+def _counts(cell: Cell) -> NDArray[np.int64]:
+    """Return how many candidates each image has for which an answer was given: those with a probability above 0."""
+    return np.concatenate([(t.proba[t.known & t.answered] > 0).sum(axis=1) for t in cell.draws])
 
 
-def _chance(cell: Cell) -> float:
-    """Return what guessing among each image's candidates scores."""
-    counts = [(table.proba[table.known] > 0).sum(axis=1) for table in cell.draws]
-    return float((1.0 / np.maximum(np.concatenate(counts), 1)).mean())
+def _candidates(cell: Cell) -> float | None:
+    """Return how many candidates an image has, on average; None where nothing was answered."""
+    counts = _counts(cell)
+    return float(counts.mean()) if len(counts) else None
+
+
+def _chance(cell: Cell) -> float | None:
+    """Return what guessing among each image's candidates scores; None where nothing was answered."""
+    counts = _counts(cell)
+    return float((1.0 / counts).mean()) if len(counts) else None
 
 
 def _top(cell: Cell, k: int) -> float:
-    """Return how often the truth is within the first k."""
-    found = [(top_k_accuracy(t.y[t.known], t.proba[t.known], k), int(t.known.sum())) for t in cell.draws]
-    return float(np.average([share for share, _ in found], weights=[n for _, n in found]))
+    """Return how often the truth is within the first k; an image without an answer counts as wrong."""
+    right = 0.0
+    for table in cell.draws:
+        said = table.known & table.answered
+        if said.any():
+            right += top_k_accuracy(table.y[said], table.proba[said], k) * int(said.sum())
+    return right / len(cell.hits)
+
+
+def _images(cell: Cell) -> NDArray[np.object_]:
+    """Return the image of each of the cell's hits."""
+    return np.concatenate([table.image_id[table.known] for table in cell.draws])
 
 
 def _row(cell: Cell) -> tuple[Value, ...]:
@@ -163,7 +181,7 @@ def _sentence(cell: Cell) -> str:
     known = f"{_k(cell)} reference{'' if _k(cell) == 1 else 's'} of each model" if _k(cell) else "no reference"
     return (
         f"With {known} for the prompt, {_name(cell)} names the model behind {percent(cell.accuracy)} of 100 images "
-        f"({interval(cell)}; {_candidates(cell):.1f} candidates on average, chance {percent(_chance(cell))})."
+        f"({interval(cell)}; {_candidates(cell) or 0:.1f} candidates on average, chance {percent(_chance(cell))})."
     )
 
 
@@ -176,22 +194,27 @@ def _against_centroid(cells: Sequence[Cell], mine: Sequence[Cell], seed: int) ->
         if not plain or _name(cell) == "prompt-centroid":
             continue
         best = max(plain, key=lambda c: c.accuracy or 0.0)
-        if not np.array_equal(best.clusters, cell.clusters):
+        if not np.array_equal(_images(best), _images(cell)):
             continue  # not the same images: some could not be judged by one of the two
-        low, high = cluster_bootstrap_difference(cell.hits, best.hits, cell.clusters, _N_BOOT, seed)
+        limits = cluster_bootstrap_difference(cell.hits, best.hits, cell.clusters, _N_BOOT, seed)
         gain = (cell.accuracy or 0.0) - (best.accuracy or 0.0)
-        rows.append((_k(cell), best.accuracy, cell.accuracy, gain, low, high))
+        rows.append((_k(cell), best.accuracy, cell.accuracy, gain, *map(none_for_nan, limits)))
     return rows or None
 
 
 def _compared(first: str, rows: Sequence[tuple[Value, ...]]) -> str:
-    better = all(float(row[3]) > 0 for row in rows)  # type: ignore[arg-type]
-    parts = ", ".join(f"{100 * float(row[3]):+.0f} at {row[0]}" for row in rows)  # type: ignore[arg-type]
+    """Say whether the first attributor is better, which it is where all of the interval lies above 0."""
+
+    def points(row: tuple[Value, ...]) -> str:
+        gain, *limits = (f"{100 * float(value):+.1f}" for value in row[3:] if value is not None)
+        return f"{gain} at {row[0]}" + (f", {limits[0]} to {limits[1]}" if limits else "")
+
+    # One prompt has no interval, and shows nothing.
+    better = all(row[4] is not None and float(row[4]) > 0 for row in rows)
+    where = "at every number of references" if better else "beyond chance at every number of references"
     name = parse_attributor(first).info.name
-    return (
-        f"{name} is {'better than the nearest centroid at every number of references' if better else 'not always better than the nearest centroid'} "  # noqa: E501
-        f"({parts}, in points)."
-    )
+    parts = "; ".join(points(row) for row in rows)
+    return f"{name} is {'' if better else 'not '}better than the nearest centroid {where} (points: {parts})."
 
 
 def _paper_table(cells: Sequence[Cell]) -> Table:
@@ -228,13 +251,14 @@ def _charts(frame: Frame, cells: Sequence[Cell], mine: Sequence[Cell]) -> list[C
     for attributor in frame.attributors:
         own = sorted((c for c in cells if c.at["attributor"] == attributor and _k(c) != CROSS), key=_k)
         reads = {str(c.at["reads"]) for c in own}
-        shown = "all" if attributor == frame.attributors[0] and "all" in reads else None
+        shown = "all" if attributor == mine[0].at["attributor"] and "all" in reads else None
         shown = shown or next((name for name in sorted(reads) if name.endswith("embedding")), "all")
         points = tuple(_point(c) for c in own if c.at["reads"] == shown)
         if points:
             series.append(Series(_name(own[0]), points))
     if any(len(line.points) > 1 for line in series):
-        paper = Series("nearest centroid", (Point(1, 0.62), Point(30, 0.9086)), paper=True)
+        paper = Series("nearest centroid", tuple(Point(k, y) for k, y in BY_REFERENCES.items()), paper=True)
+        chance = _chance(mine[0])
         charts.append(
             LineChart(
                 "references",
@@ -242,7 +266,7 @@ def _charts(frame: Frame, cells: Sequence[Cell], mine: Sequence[Cell]) -> list[C
                 "references of each model and prompt",
                 "right model",
                 (*series, paper),
-                (Level("chance", _chance(mine[0] if mine else cells[0])),),
+                () if chance is None else (Level("chance", chance),),
                 log_x=True,
             )
         )
@@ -254,8 +278,7 @@ def _charts(frame: Frame, cells: Sequence[Cell], mine: Sequence[Cell]) -> list[C
     ]
     bars += [Bar(name, tops[0], paper=True) for name, tops in TOPS.items()]
     charts.append(BarChart("attributors", f"Right model with {most} references", "right model", tuple(bars)))
-    if mine:
-        charts.append(_confusion(mine[-1], frame.label))
+    charts.append(_confusion(mine[-1], frame.label))
     return charts
 
 

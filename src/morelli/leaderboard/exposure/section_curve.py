@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from morelli.leaderboard import paper
 from morelli.leaderboard.exposure._exposure_words import within
 from morelli.leaderboard.exposure.curve import TOPS, AttackCurve, CurvePoint
 from morelli.leaderboard.section import Section
@@ -11,13 +12,7 @@ from morelli.studies.findings import Chart, Column, Findings, Level, LineChart, 
 from morelli.studies.words import percent
 from morelli.trials.metrics import none_for_nan
 
-__all__ = ["PAPER_POOLS", "PAPER_REFERENCES", "PAPER_TOPS", "curve_section"]
-
-PAPER_REFERENCES = {1: 0.62, 30: 0.9086}
-PAPER_POOLS = {5: 0.9664, 10: 0.9507, 15: 0.9386, 22: 0.9086}
-PAPER_TOPS = {1: 0.9086, 2: 0.9614, 3: 0.9750}
-"""Naseh et al. 2026: 22 models, 280 prompts; top-1 by references (that of 1 is "about"), by candidates with 30
-references, and top-1 to top-3 with 30 references."""
+__all__ = ["curve_section"]
 
 
 def curve_section(curve: AttackCurve) -> Section:
@@ -121,10 +116,10 @@ def _table(name: str, title: str, points: list[CurvePoint]) -> Table:
 
 def _paper(point: CurvePoint) -> Value:
     if point.pool is not None:
-        return PAPER_POOLS.get(point.pool) if point.k == 30 else None
+        return paper.BY_CANDIDATES.get(point.pool) if point.k == 30 else None
     if point.top == 1:
-        return PAPER_REFERENCES.get(point.k)
-    return PAPER_TOPS[point.top] if point.k == 30 else None
+        return paper.BY_REFERENCES.get(point.k)
+    return paper.TOPS["prompt-centroid"][point.top - 1] if point.k == 30 else None
 
 
 def _charts(curve: AttackCurve, points: list[CurvePoint], ends: list[CurvePoint]) -> list[Chart]:
@@ -132,20 +127,20 @@ def _charts(curve: AttackCurve, points: list[CurvePoint], ends: list[CurvePoint]
         return tuple(Point(getattr(p, by), p.accuracy, none_for_nan(p.low), none_for_nan(p.high)) for p in some)
 
     series = [Series(f"top-{top}", drawn([p for p in points if p.top == top], "k")) for top in TOPS]
-    paper = Series("top-1, paper", tuple(Point(k, y) for k, y in PAPER_REFERENCES.items()), paper=True)
+    theirs = Series("top-1, paper", tuple(Point(k, y) for k, y in paper.BY_REFERENCES.items()), paper=True)
     charts: list[Chart] = [
         LineChart(
             "references",
             "Accuracy of the nearest centroid by references",
             "references of each model",
             "images named right",
-            (*series, paper),
+            (*series, theirs),
             (Level("chance", points[0].chance),),
             log_x=True,
         )
     ]
     if ends:
-        pools = Series("paper, 30 references", tuple(Point(x, y) for x, y in PAPER_POOLS.items()), paper=True)
+        pools = Series("paper, 30 references", tuple(Point(x, y) for x, y in paper.BY_CANDIDATES.items()), paper=True)
         charts.append(
             LineChart(
                 "candidates",

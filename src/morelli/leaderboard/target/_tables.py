@@ -7,13 +7,12 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from morelli.leaderboard.paper import ONE_AGAINST_REST, ONE_CLASS
 from morelli.leaderboard.target.measure import AREAS, Decisions, Figure, TargetResult
 from morelli.leaderboard.target.rules import RULES
 from morelli.studies.findings import Column, Table
 
 __all__ = [
-    "PAPER_ALL",
-    "PAPER_ONE_CLASS",
     "area_table",
     "by_references",
     "by_target",
@@ -27,12 +26,6 @@ __all__ = [
     "three",
     "with_interval",
 ]
-
-PAPER_ALL: Final = 0.9916
-"""Naseh et al. 2026: accuracy of one against the rest with all of 22 models accessible, 30 references."""
-
-PAPER_ONE_CLASS: Final = ((0.80, 0.926, 0.928), (0.95, 0.841, 0.916))
-"""The same with only the target accessible: alpha, accuracy, AUC."""
 
 _AREA_TITLES: Final = {
     "margin": "all models accessible: nearest other's distance less the target's",
@@ -59,7 +52,7 @@ def by_references(result: TargetResult) -> Table:
         )
         for i, (k, used) in enumerate(zip(result.references, result.used, strict=True))
     ]
-    rows.append(("paper, k = 30", 30.0, None, PAPER_ALL, None, None, 21 / 22, *(None,) * 8))
+    rows.append(("paper, k = 30", 30.0, None, ONE_AGAINST_REST, None, None, 21 / 22, *(None,) * 8))
     return Table(
         "all-models",
         "One model against the rest, all models accessible: mean over targets",
@@ -97,7 +90,7 @@ def one_class_table(result: TargetResult, at: int) -> Table:
     ]
     rows += [
         ("paper, k = 30", alpha, accuracy, None, None, area, None, None, None, None)
-        for alpha, accuracy, area in PAPER_ONE_CLASS
+        for alpha, accuracy, area in ONE_CLASS
     ]
     return Table(
         "only-target",

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from morelli.leaderboard.paper import ONE_AGAINST_REST, ONE_CLASS
 from morelli.leaderboard.section import Section
 from morelli.leaderboard.target._tables import (
-    PAPER_ALL,
-    PAPER_ONE_CLASS,
     area_table,
     by_references,
     by_target,
@@ -116,7 +115,7 @@ def _all_chart(result: TargetResult) -> LineChart:
         (
             Series("accuracy at the leaderboard's base rate", _points(result.references, d.accuracy)),
             Series("balanced accuracy", _points(result.references, d.balanced)),
-            Series("paper: accuracy", (Point(30.0, PAPER_ALL),), paper=True),
+            Series("paper: accuracy", (Point(30.0, ONE_AGAINST_REST),), paper=True),
         ),
         (Level("balanced chance", 0.5), Level("always no", level)),
         log_x=True,
@@ -129,7 +128,7 @@ def _one_class_charts(result: TargetResult, at: int) -> tuple[LineChart, LineCha
         tuple(Series(name, _points(result.alphas, figure, (r, at))) for r, name in enumerate(result.rules))
         for figure in (d.balanced, d.kept)
     ]
-    paper = Series("paper: AUC at alpha", tuple(Point(alpha, area) for alpha, _, area in PAPER_ONE_CLASS), paper=True)
+    paper = Series("paper: AUC at alpha", tuple(Point(alpha, area) for alpha, _, area in ONE_CLASS), paper=True)
     wanted = Series("as asked", tuple(Point(alpha, alpha) for alpha in result.alphas))
     return (
         LineChart(
