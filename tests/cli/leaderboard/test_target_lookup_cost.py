@@ -57,7 +57,7 @@ def test_target_writes_a_page_and_says_the_conclusion(run, catalog, tmp_path):
     result = run("target", catalog, "-o", tmp_path / "out", *FAST, "--alpha", "0.5,0.8")
     assert result.exit_code == 0, result.output
     assert "the nearest centroid says rightly" in result.output
-    assert "Note: Features are no single embedding" in result.output
+    assert "Note: Features are of several scales" in result.output
     written = json.loads((tmp_path / "out" / "leaderboard.json").read_text(encoding="utf-8"))
     assert written["provenance"]["alphas"] == [0.5, 0.8]
     assert written["sections"][0]["findings"]["values"]["targets"] == sorted(MODELS)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from morelli.errors import MorelliError, NotEnoughDataError
-from morelli.leaderboard.votes import Recognition
+from morelli.leaderboard.votes import Recognition, read_recognition
 
 AB = ("a", "b")
 
@@ -65,3 +67,29 @@ def test_what_is_no_recognition():
         Recognition.of(["a"], ["a", "a"])
     with pytest.raises(MorelliError, match="no image: z"):
         Recognition.of(["a"], ["z"])
+
+
+def test_one_attack_of_several_is_read(tmp_path):
+    """Counts of a weak and of a strong attack added up would be those of nobody."""
+    path = tmp_path / "attack-confusion.csv"
+    rows = ["attributor,reads,k,truth,answer,n"]
+    for who, k, right in (("prompt-fused", 1, 6), ("prompt-fused", 30, 9), ("marra", 0, 5)):
+        for name, other in ("ab", "ba"):
+            rows += [f"{who},all,{k},{name},{name},{right}", f"{who},all,{k},{name},{other},{10 - right}"]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    with pytest.raises(MorelliError, match=r"several attacks.*attributor=VALUE; there are: prompt-fused, marra"):
+        read_recognition(path)
+    with pytest.raises(MorelliError, match="k=VALUE; there are: 1, 30"):
+        read_recognition(path, {"attributor": "prompt-fused"})
+    assert read_recognition(path, {"attributor": "prompt-fused", "k": "30"}).accuracy == pytest.approx(0.9)
+    pq.write_table(csv.read_csv(path), tmp_path / "same.parquet")
+    assert read_recognition(tmp_path / "same.parquet", {"k": "1"}).accuracy == pytest.approx(0.6)
+    with pytest.raises(NotEnoughDataError, match="with these values"):
+        read_recognition(path, {"k": "7"})
+    with pytest.raises(MorelliError, match="column seed is missing"):
+        read_recognition(path, {"seed": "0"})
+
+
+def test_counts_that_no_images_can_have():
+    with pytest.raises(MorelliError, match="counts images"):
+        Recognition(AB, [[1e30, 0, 0], [0, 1, 0]])

@@ -19,6 +19,8 @@ __all__ = [
     "JsonOption",
     "ReferencesOption",
     "SeedOption",
+    "WhereOption",
+    "chosen_rows",
     "numbers",
     "tell_sections",
 ]
@@ -45,7 +47,28 @@ DrawsOption = Annotated[
     int, typer.Option("--draws", min=1, metavar="N", help="How often judged images and references are drawn.")
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of draws and bootstraps.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="COLUMN=VALUE", help="Rows of the table that are meant; may be repeated."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print what leaderboard.json holds instead of a table.")]
+
+
+def chosen_rows(where: Sequence[str] | None) -> dict[str, str]:
+    """Return values by column.
+
+    Raises
+    ------
+    BadParameter
+        One is not COLUMN=VALUE.
+    """
+    found = {}
+    for text in where or ():
+        column, sign, value = text.partition("=")
+        if not sign or not column.strip():
+            raise typer.BadParameter(f"{text!r} is not COLUMN=VALUE", param_hint="--where")
+        found[column.strip()] = value.strip()
+    return found
 
 
 def numbers(text: str, option: str, kind: type[int] | type[float] = int, *, least: float | None = None) -> list[Any]:

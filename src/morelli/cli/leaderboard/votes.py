@@ -10,7 +10,15 @@ import typer
 
 from morelli._text import split_words
 from morelli.cli._common import check_output, progress
-from morelli.cli.leaderboard._telling import FolderOption, JsonOption, SeedOption, numbers, tell_sections
+from morelli.cli.leaderboard._telling import (
+    FolderOption,
+    JsonOption,
+    SeedOption,
+    WhereOption,
+    chosen_rows,
+    numbers,
+    tell_sections,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,6 +100,7 @@ def rig(
     ],
     target: Annotated[str, typer.Option("--target", metavar="MODEL", help="Model that is pushed.")],
     output: FolderOption,
+    where: WhereOption = None,
     votes: Annotated[
         Path | None, typer.Option("--votes", metavar="FILE", help="Honest votes, as for morelli leaderboard rate.")
     ] = None,
@@ -183,16 +192,18 @@ def rig(
 ) -> None:
     """Measure how many manipulated votes move a model, what they cost, and whether the operator would notice.
 
-    Manipulators recognise models as the confusion says, which morelli leaderboard attack measures. Honest votes are
+    Manipulators recognise models as the confusion says, which morelli leaderboard attack measures; where the table
+    holds several attacks, --where says which. Honest votes are
     those of a table, or simulated for models whose strengths are spread like a normal law.
 
     Examples:
 
-        morelli leaderboard rig --votes votes.csv --confusion attack/confusion.csv --target sdxl -o rigging/
+        morelli leaderboard rig --votes votes.csv --confusion a/attack-confusion.csv --where k=5 --target sdxl -o rig/
         morelli leaderboard rig --honest 1700000 --confusion confusion.csv --target sdxl --ranks 1,5 -o rigging/
         morelli leaderboard rig --confusion confusion.csv --target flux --direction down --strategy omnipresent -o rig/
     """
     check_output(output, folder=True)
+    given_rows = chosen_rows(where)
     if votes is not None and (models, honest, rank) != (None, None, None):
         raise typer.BadParameter("with a table of votes nothing is simulated", param_hint="--models, --honest, --rank")
     steps = numbers(ranks, "--ranks", least=1)
@@ -215,7 +226,7 @@ def rig(
 
     strategies = [parse_strategy(name).name for name in split_words(strategy)]
     defences = list(dict.fromkeys(["none", *(parse_defence(name).name for name in split_words(defence))]))
-    known = read_recognition(confusion)
+    known = read_recognition(confusion, given_rows)
     if votes is not None:
         board = read_votes(votes).tally()
         pairs = _pairs(board.models, shown)
@@ -266,6 +277,7 @@ def rig(
     given = {
         "honest": rigging.honest,
         "spread": spread if votes is None else None,
+        "where": given_rows,
         "strategies": strategies,
         "defences": defences,
         "weights": shown,
