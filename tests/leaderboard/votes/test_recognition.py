@@ -17,18 +17,6 @@ def test_names_to_rates():
     assert np.allclose(known.rates, [[1 / 3, 1 / 3, 1 / 3], [0, 1 / 2, 1 / 2]])
 
 
-def test_scores_to_rates():
-    scores = [[0.9, 0.1], [0.4, 0.4], [0.2, 0.3], [np.nan, 0.5], [np.nan, np.nan], [-np.inf, -np.inf]]
-    known = Recognition.of_scores(scores, [0, 0, 1, 1, 1, 0], AB)
-    assert known.counts.tolist() == [[2, 0, 1], [0, 2, 1]]
-    sure = Recognition.of_scores(scores, [0, 0, 1, 1, 1, 0], AB, least=0.5)
-    assert sure.counts.tolist() == [[1, 0, 2], [0, 1, 2]]
-    with pytest.raises(MorelliError, match="a column for each"):
-        Recognition.of_scores([[1.0]], [0], AB)
-    with pytest.raises(MorelliError, match="0 to 1, not 2"):
-        Recognition.of_scores([[1.0, 0.0]], [2], AB)
-
-
 def test_assumed_recognition_has_no_sampling_error():
     for known, accuracy in ((Recognition.perfect("abcd"), 1.0), (Recognition.chance("abcd"), 0.25)):
         assert known.accuracy == accuracy

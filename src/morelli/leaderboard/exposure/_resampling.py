@@ -22,7 +22,6 @@ __all__ = [
     "ratio_interval",
     "share_interval",
     "spearman",
-    "spearman_interval",
 ]
 
 Float = NDArray[np.float64]
@@ -90,18 +89,12 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
     return float(rank_correlations(a, b)[0]) if a.shape[1] >= 3 else float("nan")
 
 
-def spearman_interval(x: ArrayLike, y: ArrayLike, n_boot: int, seed: int) -> Interval:
-    """Return the 95% percentile interval of the rank correlation when pairs are resampled; unknown with fewer than 5.
-
-    Resamples repeat pairs, which makes ties: those pull the correlation to neither side, but the interval is a little
-    wide for few pairs.
-    """
-    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    return paired_interval(lambda i: rank_correlations(a[i], b[i]), len(a), n_boot, seed)
-
-
 def paired_interval(statistic: Callable[[NDArray[np.int64]], Float], n: int, n_boot: int, seed: int) -> Interval:
-    """Return the percentile interval of a statistic of resampled indices, (n_boot, n) -> (n_boot,)."""
+    """Return the 95% percentile interval of a statistic of resampled indices, (n_boot, n) -> (n_boot,).
+
+    Unknown with fewer than 5. Resamples repeat pairs, which makes ties: those pull a rank correlation to neither side,
+    but its interval is a little wide for few pairs.
+    """
     if n_boot < 1:
         raise MorelliError(f"A bootstrap takes one resample or more, not {n_boot}.")
     if n < 5:

@@ -128,36 +128,6 @@ class Recognition:
         return cls(models, table)
 
     @classmethod
-    def of_scores(
-        cls, scores: ArrayLike, truth: ArrayLike, models: Sequence[str], least: float = -np.inf
-    ) -> Recognition:
-        """Return a recognition from scores: the answer is the model with the highest, where that is at least `least`.
-
-        Parameters
-        ----------
-        scores : array-like, shape (n, M)
-            Probabilities, or minus distances; the first of equals is the answer, and NaN is never one.
-        truth : array-like of int, shape (n,)
-            Codes into `models`.
-        models : sequence of str
-        least : float
-            Images of which no score reaches it get no name.
-        """
-        values = np.asarray(scores, dtype=np.float64)
-        code = np.asarray(truth, dtype=np.int64)
-        m = len(models)
-        if values.ndim != 2 or values.shape[1] != m or code.shape != (len(values),):
-            raise MorelliError(f"Scores {values.shape} need a column for each of {m} models, and a truth for each row.")
-        if len(code) and (code.min() < 0 or code.max() >= m):
-            raise MorelliError(f"The codes of models are 0 to {m - 1}, not {code.min()} to {code.max()}.")
-        known = np.where(np.isnan(values), -np.inf, values)
-        best = known.max(axis=1, initial=-np.inf)
-        named = (best >= least) & (best > -np.inf)
-        answer = np.where(named, known.argmax(axis=1), m) if m else np.zeros(0, dtype=np.int64)
-        table = np.bincount(code * (m + 1) + answer, minlength=m * (m + 1)).reshape(m, m + 1)
-        return cls(tuple(models), table.astype(np.float64))
-
-    @classmethod
     def perfect(cls, models: Sequence[str]) -> Recognition:
         """Return the recognition of somebody who is told the names."""
         m = len(models)
