@@ -56,7 +56,6 @@ from morelli.leaderboard.defence import (
     Perturbing,
     Sample,
     SurrogateEncoder,
-    attack_encoder,
     check_held_out,
     deal_images,
     defend,
@@ -66,6 +65,7 @@ from morelli.leaderboard.defence import (
     shared_tensors,
 )
 from morelli.leaderboard.defence.defending import CANDIDATES, SPARE
+from morelli.leaderboard.embedding import attack_encoder
 from morelli.networks.onnx_files import open_session
 
 CLIP = "clip-vit-b16.openai-int8"

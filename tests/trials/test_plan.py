@@ -11,6 +11,7 @@ from _small import CENTROID, FUSED, LOGISTIC, bare_catalog
 from morelli.catalog import Catalog
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.trials.plan import Bench, fits_of
+from morelli.trials.same_prompt import SamePrompt
 from morelli.trials.selection import Selection
 from morelli.trials.trial import Fold, Trial
 
@@ -312,6 +313,7 @@ def test_mistakes_are_named(bench, changes, words):
         ({"train_views": ()}, "none at all"),
         ({"train_views": ("none", "none")}, "one or more different"),
         ({"train_views": ("jpeg:75", "jpeg:75")}, "one or more different"),
+        ({"same_prompt": SamePrompt(1), "test": Selection(per_class=3)}, "said by same_prompt"),
     ],
 )
 def test_trials_that_cannot_be(changes, words):

@@ -18,6 +18,7 @@ from morelli.trials.engine import judge
 from morelli.trials.plan import Bench
 from morelli.trials.predictions import Predictions
 from morelli.trials.runner import Outcome, run_trials
+from morelli.trials.same_prompt import SamePrompt
 from morelli.trials.selection import Selection
 from morelli.trials.trial import Fold, Trial
 
@@ -126,6 +127,24 @@ def test_equal_trials_are_done_once(small, tmp_path):
     assert len(list(tmp_path.glob("*.parquet"))) == 1
     assert [outcome.trial.cell for outcome in outcomes] == [{"cell": 0}, {"cell": 1}, {"cell": 2}]
     assert_equal(outcomes[0].predictions, outcomes[2].predictions)
+
+
+def test_who_shares_a_fit_has_candidates_of_his_own(tmp_path):
+    """A fit does not hang on which references are known beside it, and candidates do."""
+
+    def change(rows):
+        for row in rows:  # two images of each of two models for a prompt, of which the other two have none
+            half = int(row["prompt_id"][-1], 36) % 2
+            row["prompt_id"] = f"{half} {row['model'] in MODELS[:2]} {sum(map(ord, row['prompt_id'])) % 3}"
+
+    small = build_small(tmp_path, change)
+    plain = folds(LOGISTIC, 2)
+    dealt = [replace(trial, cell={"dealt": True}, same_prompt=SamePrompt(1)) for trial in plain]
+    (one, *_), (other, *_) = run(small, [plain[0], dealt[0]], tmp_path / "a"), run(small, [dealt[0]], tmp_path / "b")
+    both = run(small, [plain[0], dealt[0]], tmp_path / "c")
+    assert one.problem is None and other.problem is None
+    assert_equal(both[1].predictions, other.predictions)
+    assert ((both[1].predictions.proba > 0).sum(axis=1) < len(MODELS)).any()
 
 
 def test_no_trials(small):

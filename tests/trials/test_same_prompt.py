@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morelli.errors import MorelliError
-from morelli.trials.same_prompt import SamePrompt, deal_same_prompt
+from morelli.trials.same_prompt import SamePrompt, among_candidates, deal_same_prompt
 
 
 @settings(max_examples=60, deadline=None)
@@ -41,3 +41,13 @@ def test_the_deal_hangs_on_the_seed_alone():
 def test_numbers_that_make_no_sense(values):
     with pytest.raises(MorelliError, match="one image or more is known"):
         SamePrompt(*values)
+
+
+def test_candidates_keep_a_probability(make):
+    """By which their number, and chance, are counted: one that an attributor thinks impossible is one all the same."""
+    proba = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.2, 0.3, 0.5]])
+    candidates = np.array([[True, True, False], [True, True, False], [False, False, False]])
+    found = among_candidates(make(3, proba=proba, prediction_set=proba > 0.2), candidates)
+    assert ((found.proba > 0) == np.array([[1, 1, 0], [1, 1, 0], [1, 1, 1]])).all()
+    assert np.allclose(found.proba, [[1, 0, 0], [0.5, 0.5, 0], [0.2, 0.3, 0.5]])
+    assert found.prediction_set.tolist() == [[True, False, False], [False, False, False], [False, True, True]]

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from morelli.errors import MorelliError
 
-__all__ = ["LEVEL", "PromptBootstrap", "area", "areas_by_group", "bounded", "sums_by_prompt"]
+__all__ = [
+    "LEVEL",
+    "PromptBootstrap",
+    "area",
+    "areas_by_group",
+    "bounded",
+    "certain_bound",
+    "resample",
+    "sums_by_prompt",
+]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -17,6 +28,31 @@ LEVEL = 0.95
 
 _BINS = 512
 """Distinct values up to which an area's interval is exact; beyond, values are put into so many bins of equal mass."""
+
+
+@functools.lru_cache(maxsize=4)
+def resample(n: int, n_boot: int, seed: int) -> Float:
+    """Return how often each of n prompts is drawn in each resample, shape (n_boot, n); not to be written to.
+
+    Raises
+    ------
+    MorelliError
+        `n` or `n_boot` is not positive.
+    """
+    if n < 1 or n_boot < 1:
+        raise MorelliError(f"A bootstrap takes one prompt and one resample or more, not {n} and {n_boot}.")
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(n, np.full(n, 1.0 / n), size=n_boot).astype(np.float64)
+    weights.setflags(write=False)  # kept for the next figure of the same prompts
+    return weights
+
+
+def certain_bound(n: ArrayLike) -> Float:
+    """Return the lower limit of a share of which all of n trials were hits (Clopper & Pearson 1934); n is 1 at least.
+
+    Where all resamples agree they would claim certainty, and this is given instead.
+    """
+    return np.asarray(((1.0 - LEVEL) / 2.0) ** (1.0 / np.maximum(n, 1)))
 
 
 class PromptBootstrap:
@@ -34,10 +70,7 @@ class PromptBootstrap:
     """
 
     def __init__(self, n_prompts: int, n_boot: int = 1000, seed: int = 0) -> None:
-        if n_prompts < 1 or n_boot < 1:
-            raise MorelliError(f"The bootstrap needs a prompt and a resample, got {n_prompts} and {n_boot}.")
-        rng = np.random.default_rng(seed)
-        self.weights = rng.multinomial(n_prompts, np.full(n_prompts, 1.0 / n_prompts), size=n_boot).astype(np.float64)
+        self.weights = resample(n_prompts, n_boot, seed)
 
     def ratios(self, sums: Float, sizes: Float) -> Float:
         """Return resampled ratios of sums.
@@ -99,7 +132,7 @@ def bounded(value: Float, interval: Float, n_prompts: NDArray[np.integer]) -> Fl
     prompts there is no interval.
     """
     result = interval.copy()
-    bound = ((1.0 - LEVEL) / 2.0) ** (1.0 / np.maximum(n_prompts, 1))
+    bound = certain_bound(n_prompts)
     certain = interval[..., 0] == interval[..., 1]
     result[..., 0] = np.where(certain & (value == 1.0), bound, result[..., 0])
     result[..., 1] = np.where(certain & (value == 0.0), 1.0 - bound, result[..., 1])

@@ -78,7 +78,7 @@ class Trial:
     Raises
     ------
     MorelliError
-        A view, an attributor or an encoder is unknown.
+        A view, an attributor or an encoder is unknown, or `test` has a `per_class` beside `same_prompt`.
     """
 
     cell: Mapping[str, Value]
@@ -100,6 +100,8 @@ class Trial:
         views = tuple(parse_view(view).name for view in self.train_views)
         if not views or len(set(views)) < len(views):
             raise MorelliError(f"Name one or more different training views, not: {', '.join(views) or 'none at all'}.")
+        if self.same_prompt is not None and self.test.per_class is not None:
+            raise MorelliError("How many images of a prompt are judged is said by same_prompt, not by test.per_class.")
         object.__setattr__(self, "train_views", views)
         object.__setattr__(self, "test_view", parse_view(self.test_view).name)
         object.__setattr__(self, "attributor", _canonical(self.attributor))

@@ -84,6 +84,10 @@ def test_the_shrunk_covariance_is_that_of_scikit_learn(shape):
     assert np.allclose(shrunk_solve(residual, right), wanted)
 
 
+def test_one_feature_has_a_covariance_that_is_never_shrunk():
+    assert np.allclose(shrunk_solve(np.array([[1.0], [-1.0]]), np.array([[2.0]])), 2.0)
+
+
 def test_with_one_reference_the_discriminant_is_the_centroid():
     one, judged = informed(PromptDiscriminant, draw(24), 1)
     other, _ = informed(PromptCentroid, draw(24), 1)
@@ -162,6 +166,38 @@ def test_too_little_to_learn_doubt_from():
     fitted = PromptCentroid().fit(lessons.X[alone], lessons.y[alone], prompts=lessons.prompts[alone])
     with pytest.raises(NotEnoughDataError, match="several images each"):
         fitted.given(references.X, references.y, prompts=references.prompts, references=1)
+
+
+def test_one_prompt_with_two_candidates_teaches_no_doubt():
+    """What one fold teaches cannot be checked on itself."""
+    lessons, references, _ = parts(draw(24), 2)
+    kept = (lessons.prompts == 10) | (lessons.y == "model 0")
+    fitted = PromptFused().fit(lessons.X[kept], lessons.y[kept], prompts=lessons.prompts[kept])
+    with pytest.raises(NotEnoughDataError, match="two such prompts"):
+        fitted.given(references.X, references.y, prompts=references.prompts, references=2)
+
+
+def test_one_model_with_many_images_does_not_take_the_candidates_from_the_episodes():
+    drawn = draw(24, each=4)
+    rng = np.random.default_rng(0)
+    X = np.concatenate([drawn.X, rng.normal(size=(30, 8))])
+    y, prompts = np.append(drawn.y, ["model 0"] * 30), np.append(drawn.prompts, np.full(30, 15))
+    fitted = PromptCentroid().fit(X, y, prompts=prompts)
+    who = fitted.given(drawn.X, drawn.y, prompts=drawn.prompts, references=10)
+    assert "with 3 references of each model and prompt, not 10" in who.training_.notes[0]
+
+
+def test_a_class_with_a_single_prompt_keeps_it_whole():
+    """Its images must not teach a fold what the fold is judged by."""
+    lessons, references, _ = parts(draw(24), 2)
+    kept = (lessons.y != "model 3") | (lessons.prompts == 12)
+    fitted = PromptFused().fit(lessons.X[kept], lessons.y[kept], prompts=lessons.prompts[kept])
+    for prompt in np.unique(lessons.prompts[kept]):
+        assert len(np.unique(fitted._fold[lessons.prompts[kept] == prompt])) == 1
+    who = fitted.given(references.X, references.y, prompts=references.prompts, references=2)
+    assert who.training_.leak_free
+    with pytest.raises(ValueError, match="n_folds"):
+        PromptFused(n_folds=1).fit(lessons.X, lessons.y, prompts=lessons.prompts)
 
 
 def test_classes_that_lessons_lack_are_no_candidates():

@@ -111,3 +111,9 @@ def test_references_count_the_more_the_more_there_are():
         gaps.append(said[0] - said[1])
     assert spearmanr(gaps, range(4)).statistic == 1
     assert gaps[-1] == pytest.approx(2.0, rel=0.1)  # (1 + 1)^2 / 2, as if the cells were known
+
+
+def test_fewer_images_than_features_that_are_all_alike():
+    known = Known(np.ones((6, 20)), np.array([0, 0, 1, 1, 0, 1]), np.array([0, 0, 0, 0, 1, 1]), 2)
+    said = fit_two_level(known).log_likelihood(known, known.X, known.prompts)
+    assert all(np.isfinite(scores).all() and np.allclose(scores[:, 0], scores[:, 1]) for scores in said.values())

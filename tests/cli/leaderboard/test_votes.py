@@ -95,8 +95,8 @@ def test_rig_on_a_simulated_board(run, confusion, tmp_path):
     [
         (("--target", "nobody"), "'nobody' is not in"),
         (("--target", "wan", "--models", "9"), "says how 5 models are recognised"),
-        (("--target", "wan", "--ranks", "0"), "no list of whole numbers"),
-        (("--target", "wan", "--ranks", "1;2"), "no list of whole numbers"),
+        (("--target", "wan", "--ranks", "0"), "no list of numbers of at least 1"),
+        (("--target", "wan", "--ranks", "1;2"), "no list of numbers of at least 1"),
         (("--target", "wan", "--weight", "wan"), "is not MODEL=NUMBER"),
         (("--target", "wan", "--weight", "x=1"), "not on the board: x"),
         (("--target", "wan", "--strategy", "bribe"), 'no strategy "bribe"'),

@@ -80,6 +80,9 @@ def test_what_makes_no_sense_is_refused():
     for wanted in (0, 1.5, float("nan")):
         with pytest.raises(MorelliError, match="between 0 and 1"):
             allocate_references(board, Prices({}, default=1.0), wanted)
+    for judged in (0.0, -1.0, float("nan")):
+        with pytest.raises(MorelliError, match="images judged for each prompt is above 0"):
+            allocate_references(board, Prices({}, default=0.01), 0.5, judged=judged)
     with pytest.raises(MorelliError, match="no price for the model"):
         allocate_references(board, Prices({"other": 1.0}), 0.9)
     with pytest.raises(NotEnoughDataError):

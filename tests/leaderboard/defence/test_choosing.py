@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
-from morelli.leaderboard.defence import least_exposed, nearest_to_the_middle, separability
+from morelli.leaderboard.defence import least_exposed, nearest_to_the_middle, prompt_exposure
 
 
 def board_of(cells: dict[tuple[str, str], list[float]]) -> Board:
@@ -50,30 +50,13 @@ def test_what_is_not_chosen_is_no_nearer(seed, keep):
             assert picked.all() or distance[picked].max() <= distance[~picked].min() + 1e-5
 
 
-def test_separability_is_the_mean_of_frac():
+def test_prompts_are_as_exposed_as_their_models_are_separable():
     apart = {("p", "a"): [0.0, 0.1], ("p", "b"): [5.0, 5.1]}
     mixed = {("q", "a"): [0.0, 2.0], ("q", "b"): [0.1, 2.1]}
     part = {("r", "a"): [0.0, 0.1], ("r", "b"): [0.25, 9.0]}
-    alone = {("s", "a"): [0.0, 0.1], ("s", "b"): [5.0]}
-    scores = separability(board_of(apart | mixed | part | alone))
-    np.testing.assert_allclose(scores, [1.0, 0.0, 0.75, np.nan])
-
-
-def test_separability_against_a_loop():
-    rng = np.random.default_rng(0)
-    board = Board.of(rng.normal(size=(60, 3)), rng.choice(list("abc"), 60), rng.choice(list("pqr"), 60))
-    for p, score in enumerate(separability(board)):
-        rows = np.flatnonzero(board.prompt == p)
-        fracs = []
-        for m in range(3):
-            own = [i for i in rows if board.model[i] == m]
-            right = 0
-            for i in own:
-                others = [j for j in rows if j != i]
-                nearest = min(others, key=lambda j: np.linalg.norm(board.X[i] - board.X[j]))
-                right += board.model[nearest] == m
-            fracs.append(right / len(own))
-        assert score == pytest.approx(np.mean(fracs))
+    alone = {("s", "a"): [0.0], ("s", "b"): [5.0]}
+    np.testing.assert_allclose(prompt_exposure(board_of(apart | mixed | part | alone)), [1.0, 0.0, 0.75, np.nan])
+    np.testing.assert_array_equal(prompt_exposure(board_of(alone)), [np.nan])
 
 
 def test_the_least_exposed_are_shown():

@@ -6,7 +6,7 @@ import pytest
 from morelli.encoders import FeatureCache, extract
 from morelli.errors import MorelliError
 from morelli.images import read_image
-from morelli.leaderboard.defence import Measurer, attack_encoder
+from morelli.leaderboard.defence import Measurer
 from morelli.views import parse_view
 
 from ._leaderboard import encoder, tinted
@@ -75,11 +75,3 @@ def test_what_cannot_be_measured(catalog):
     with pytest.raises(MorelliError, match=r"gone\.png cannot be measured"):
         Measurer(missing, encoder(), workers=1).rows(np.array([0]))
     assert read_image(catalog.paths[0]).pixels.shape == (96, 96, 3)
-
-
-def test_the_attack_reads_the_embedding_of_a_pretrained_network():
-    assert attack_encoder("forensic[colour]").recipe_hash == encoder().recipe_hash
-    with pytest.raises(MorelliError, match="morelli encoders fetch"):
-        attack_encoder("clip-vit-b16.openai-int8")
-    with pytest.raises(MorelliError, match="No encoder"):
-        attack_encoder("nothing")

@@ -93,6 +93,9 @@ def test_other_settings_need_another_folder(small, surrogates, whole):
     ):
         with pytest.raises(MorelliError, match="other settings"):
             perturb_catalog(small, folder, networks, settings, seed=seed)
+    # Other images of a prompt pull otherwise, and would leave a mixture.
+    with pytest.raises(MorelliError, match="other images beside them"):
+        perturb_catalog(small.filter(np.arange(len(small)) > 0), folder, surrogates, SETTINGS, seed=3)
     assert files(folder) == before
 
 

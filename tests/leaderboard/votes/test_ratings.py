@@ -152,6 +152,7 @@ class TestWhatCannotBeRanked:
             ({"level": 1.0}, "level"),
             ({"n_boot": 1}, "n_boot"),
             ({"anchor": ("z", 1000.0)}, "No model is called z"),
+            ({"anchor": ("model-1", float("nan"))}, "finite number"),
             ({"by_voter": True}, "two voters"),
         ],
     )

@@ -87,6 +87,7 @@ def test_parquet(tmp_path, dictionary):
         ("model_a,model_b,winner,time\na,b,a,inf\n", "no finite number"),
         (HEAD + "a,b\n", "cannot be read as a table"),
         ("model_a,model_a,model_b,winner\na,b,c,a\n", "more than once"),
+        ("model_a,model_b,winner,voter,voter\na,b,a,x,y\n", "column voter is there more than once"),
     ],
 )
 def test_bad_tables(write, text, words):

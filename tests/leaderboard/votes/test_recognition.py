@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import csv
 
 from morelli.errors import MorelliError, NotEnoughDataError
-from morelli.leaderboard.votes import Recognition
+from morelli.leaderboard.votes import Recognition, read_recognition
 
 AB = ("a", "b")
 
@@ -13,18 +15,6 @@ def test_names_to_rates():
     known = Recognition.of(["b", "a", "a", "a", "b"], ["b", "a", "b", None, "abstains"])
     assert known.models == AB
     assert np.allclose(known.rates, [[1 / 3, 1 / 3, 1 / 3], [0, 1 / 2, 1 / 2]])
-
-
-def test_scores_to_rates():
-    scores = [[0.9, 0.1], [0.4, 0.4], [0.2, 0.3], [np.nan, 0.5], [np.nan, np.nan], [-np.inf, -np.inf]]
-    known = Recognition.of_scores(scores, [0, 0, 1, 1, 1, 0], AB)
-    assert known.counts.tolist() == [[2, 0, 1], [0, 2, 1]]
-    sure = Recognition.of_scores(scores, [0, 0, 1, 1, 1, 0], AB, least=0.5)
-    assert sure.counts.tolist() == [[1, 0, 2], [0, 1, 2]]
-    with pytest.raises(MorelliError, match="a column for each"):
-        Recognition.of_scores([[1.0]], [0], AB)
-    with pytest.raises(MorelliError, match="0 to 1, not 2"):
-        Recognition.of_scores([[1.0, 0.0]], [2], AB)
 
 
 def test_assumed_recognition_has_no_sampling_error():
@@ -65,3 +55,29 @@ def test_what_is_no_recognition():
         Recognition.of(["a"], ["a", "a"])
     with pytest.raises(MorelliError, match="no image: z"):
         Recognition.of(["a"], ["z"])
+
+
+def test_one_attack_of_several_is_read(tmp_path):
+    """Counts of a weak and of a strong attack added up would be those of nobody."""
+    path = tmp_path / "attack-confusion.csv"
+    rows = ["attributor,reads,k,truth,answer,n"]
+    for who, k, right in (("prompt-fused", 1, 6), ("prompt-fused", 30, 9), ("marra", 0, 5)):
+        for name, other in ("ab", "ba"):
+            rows += [f"{who},all,{k},{name},{name},{right}", f"{who},all,{k},{name},{other},{10 - right}"]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    with pytest.raises(MorelliError, match=r"several attacks.*attributor=VALUE; there are: prompt-fused, marra"):
+        read_recognition(path)
+    with pytest.raises(MorelliError, match="k=VALUE; there are: 1, 30"):
+        read_recognition(path, {"attributor": "prompt-fused"})
+    assert read_recognition(path, {"attributor": "prompt-fused", "k": "30"}).accuracy == pytest.approx(0.9)
+    pq.write_table(csv.read_csv(path), tmp_path / "same.parquet")
+    assert read_recognition(tmp_path / "same.parquet", {"k": "1"}).accuracy == pytest.approx(0.6)
+    with pytest.raises(NotEnoughDataError, match="with these values"):
+        read_recognition(path, {"k": "7"})
+    with pytest.raises(MorelliError, match="column seed is missing"):
+        read_recognition(path, {"seed": "0"})
+
+
+def test_counts_that_no_images_can_have():
+    with pytest.raises(MorelliError, match="counts images"):
+        Recognition(AB, [[1e30, 0, 0], [0, 1, 0]])

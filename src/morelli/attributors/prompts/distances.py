@@ -9,13 +9,25 @@ from numpy.typing import NDArray
 
 from morelli.errors import MorelliError
 
-__all__ = ["METRICS", "Metric", "cell_means", "distances_to_centroids", "unit_vectors"]
+__all__ = ["METRICS", "Metric", "cell_means", "check_metric", "distances_to_centroids", "unit_vectors"]
 
 Float = NDArray[np.floating]
 Codes = NDArray[np.integer]
 
 Metric = Literal["euclidean", "cosine"]
 METRICS: tuple[Metric, ...] = get_args(Metric)
+
+
+def check_metric(metric: Metric) -> None:
+    """Refuse a distance that there is not.
+
+    Raises
+    ------
+    MorelliError
+        There is no such distance.
+    """
+    if metric not in METRICS:
+        raise MorelliError(f"A distance is one of {', '.join(METRICS)}, not {metric!r}.")
 
 
 def unit_vectors(X: Float) -> Float:
@@ -56,8 +68,7 @@ def distances_to_centroids(
     ndarray, shape (n, M)
         Infinite where there are no references.
     """
-    if metric not in METRICS:
-        raise MorelliError(f"A distance is one of {', '.join(METRICS)}, not {metric!r}.")
+    check_metric(metric)
     if metric == "cosine":
         X, centroids = unit_vectors(X), unit_vectors(np.asarray(centroids))
     result = np.full((len(X), centroids.shape[1]), np.inf)

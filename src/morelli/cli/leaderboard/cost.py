@@ -25,6 +25,8 @@ from morelli.cli.leaderboard._telling import (
     JsonOption,
     ReferencesOption,
     SeedOption,
+    WhereOption,
+    chosen_rows,
     numbers,
     tell_sections,
 )
@@ -45,10 +47,7 @@ def cost(
             help="Measured accuracy: CSV or JSON with references, accuracy and, if known, low and high.",
         ),
     ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option("--where", metavar="COLUMN=VALUE", help="Rows of the curve that are meant; may be repeated."),
-    ] = None,
+    where: WhereOption = None,
     catalog: Annotated[
         Path | None,
         typer.Option(
@@ -85,7 +84,7 @@ def cost(
     ks, shares = numbers(references, "--references"), numbers(wanted, "--wanted", float)
     if curve is not None and catalog is not None:
         raise typer.BadParameter("the curve is either given or measured", param_hint="--curve, --catalog")
-    chosen = dict(_pair(text) for text in where or [])
+    chosen = chosen_rows(where)
     if chosen and curve is None:
         raise typer.BadParameter("there is no --curve to choose rows of", param_hint="--where")
     check_output(output, folder=True)
@@ -132,10 +131,3 @@ def cost(
         }
     title = f"What naming an image costs, by {prices.name}"
     tell_sections([cost_section(result)], output, as_json, title=title, provenance=provenance)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    column, sign, value = text.partition("=")
-    if not sign or not column.strip():
-        raise typer.BadParameter(f"{text!r} is not COLUMN=VALUE", param_hint="--where")
-    return column.strip(), value.strip()

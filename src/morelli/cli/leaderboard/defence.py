@@ -21,6 +21,7 @@ from morelli.cli._common import (
     parse_views,
     progress,
 )
+from morelli.cli.leaderboard._telling import FolderOption, JsonOption, SeedOption, numbers, tell_sections
 
 if TYPE_CHECKING:
     from morelli.leaderboard.defence import SurrogateEncoder
@@ -37,12 +38,11 @@ SurrogatesOption = Annotated[
 ]
 StepsOption = Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Steps of a perturbation.")]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="Where surrogates run: auto, cpu or cuda.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of all that is random.")]
 
 
 def defend(
     catalog: ImagesArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the page and the tables.")],
+    output: FolderOption,
     chosen: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +95,7 @@ def defend(
     split: SplitOption = None,
     device: DeviceOption = "auto",
     seed: SeedOption = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON instead of sentences.")] = False,
+    as_json: JsonOption = False,
     workers: WorkersOption = None,
     cache: CacheOption = None,
     no_cache: NoCacheOption = False,
@@ -114,14 +114,13 @@ def defend(
     """
     check_output(output, folder=True)
     views = None if purify is None else parse_views(purify, "--purify")
-    bounds = _numbers(epsilon, "--epsilon")
+    bounds = [] if epsilon is None else numbers(epsilon, "--epsilon", float)
     if surrogate and not bounds:
         raise typer.BadParameter("name the bounds of perturbations with --epsilon", param_hint="--surrogate")
 
-    from importlib import import_module
-
-    from morelli.leaderboard.defence import PURIFYING_VIEWS, Perturbing, attack_encoder, get_defence
+    from morelli.leaderboard.defence import PURIFYING_VIEWS, Perturbing, get_defence
     from morelli.leaderboard.defence.defending import defend as run
+    from morelli.leaderboard.embedding import attack_encoder
 
     names = None if chosen is None else [get_defence(name).name for name in split_words(chosen)]
     measures = attack_encoder(encoder)
@@ -148,28 +147,23 @@ def defend(
             workers=workers,
             progress=lambda _, done, total: report(done, total),
         )
-    section = made.section()
-    provenance = {
-        "catalog": images.fingerprint,
-        "encoder": measures.recipe_hash,
-        "prompts": prompts,
-        "references": references,
-        "shown": shown,
-        "draws": draws,
-        "seed": seed,
-    }
-    write_sections = import_module("morelli.report.leaderboard").write_sections
-    written = write_sections([section], output, title=f"Defences of {catalog.name}", provenance=provenance)
-    if as_json:
-        import json
-
-        typer.echo(json.dumps(section.findings.values, indent=1, sort_keys=True, ensure_ascii=False))
-        return
-    for sentence in section.findings.sentences:
-        typer.echo(sentence)
-    for note in section.findings.notes:
-        typer.echo(f"Note: {note}")
-    typer.echo(f"Written to {output}: {', '.join(path.name for path in written)}")
+    tell_sections(
+        [made.section()],
+        output,
+        as_json,
+        title=f"Defences of {catalog.name}",
+        provenance={
+            "catalog": images.fingerprint,
+            "encoder": measures.name,
+            "recipe": measures.recipe_hash,
+            "label": label,
+            "prompts": prompts,
+            "references": references,
+            "shown": shown,
+            "draws": draws,
+            "seed": seed,
+        },
+    )
 
 
 def perturb(
@@ -239,10 +233,3 @@ def _open(folders: list[Path] | None, device: str) -> list[SurrogateEncoder]:
     from morelli.leaderboard.defence import SurrogateEncoder
 
     return [SurrogateEncoder.of_folder(folder, device=device) for folder in folders]
-
-
-def _numbers(text: str | None, option: str) -> list[float]:
-    try:
-        return [float(word) for word in (text or "").split(",") if word.strip()]
-    except ValueError:
-        raise typer.BadParameter(f"numbers separated by commas, not {text!r}", param_hint=option) from None

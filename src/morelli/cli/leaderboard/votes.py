@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from morelli._text import split_words
-from morelli.cli._common import check_output, progress, tell_study
+from morelli.cli._common import check_output, progress
+from morelli.cli.leaderboard._telling import (
+    FolderOption,
+    JsonOption,
+    SeedOption,
+    WhereOption,
+    chosen_rows,
+    numbers,
+    tell_sections,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from morelli.leaderboard.section import Section
-
 __all__ = ["rate", "rig"]
 
-OutputOption = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the page and tables.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print what leaderboard.json holds instead of tables.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of all that is drawn.")]
 RidgeOption = Annotated[
     float,
     typer.Option(
@@ -36,7 +40,7 @@ def rate(
             metavar="VOTES", help="CSV or Parquet with model_a, model_b, winner, and voter and time where known."
         ),
     ],
-    output: OutputOption,
+    output: FolderOption,
     anchor: Annotated[
         str | None,
         typer.Option("--anchor", metavar="MODEL=RATING", help="Count from this model.", show_default="mean 1000"),
@@ -83,7 +87,7 @@ def rate(
     if table.voter is not None:
         sections.append(voters_section(table, *judge_voters(table, detector, ridge=ridge), detector))
     given = {"anchor": anchor, "ridge": ridge, "interval": interval, "k": k, "orders": orders, "test": detector}
-    _write(sections, output, f"Ratings by {votes.name}", given, seed, as_json)
+    tell_sections(sections, output, as_json, title=f"Ratings by {votes.name}", provenance=given | {"seed": seed})
 
 
 def rig(
@@ -96,7 +100,8 @@ def rig(
         ),
     ],
     target: Annotated[str, typer.Option("--target", metavar="MODEL", help="Model that is pushed.")],
-    output: OutputOption,
+    output: FolderOption,
+    where: WhereOption = None,
     votes: Annotated[
         Path | None, typer.Option("--votes", metavar="FILE", help="Honest votes, as for morelli leaderboard rate.")
     ] = None,
@@ -190,19 +195,21 @@ def rig(
 ) -> None:
     """Measure how many manipulated votes move a model, what they cost, and whether the operator would notice.
 
-    Manipulators recognise models as the confusion says, which morelli leaderboard attack measures. Honest votes are
+    Manipulators recognise models as the confusion says, which morelli leaderboard attack measures; where the table
+    holds several attacks, --where says which. Honest votes are
     those of a table, or simulated for models whose strengths are spread like a normal law.
 
     Examples:
 
-        morelli leaderboard rig --votes votes.csv --confusion confusion.csv --target sdxl -o rigging/
+        morelli leaderboard rig --votes votes.csv --confusion attack-recognition.csv --target sdxl -o rig/
         morelli leaderboard rig --honest 1700000 --confusion confusion.csv --target sdxl -o rigging/
         morelli leaderboard rig --confusion confusion.csv --target flux --direction down -o rigging/
     """
     check_output(output, folder=True)
+    given_rows = chosen_rows(where)
     if votes is not None and (models, honest, rank) != (None, None, None):
         raise typer.BadParameter("with a table of votes nothing is simulated", param_hint="--models, --honest, --rank")
-    steps = _numbers(ranks, "--ranks")
+    steps = numbers(ranks, "--ranks", least=1)
     shown = dict(_pair(text, "--weight") for text in weight or [])
 
     from morelli.leaderboard.votes import (
@@ -222,7 +229,7 @@ def rig(
 
     strategies = [parse_strategy(name).name for name in split_words(strategy)]
     defences = list(dict.fromkeys(["none", *(parse_defence(name).name for name in split_words(defence))]))
-    known = read_recognition(confusion)
+    known = read_recognition(confusion, given_rows)
     if votes is not None:
         board = read_votes(votes).tally()
         pairs = _pairs(board.models, shown)
@@ -273,47 +280,16 @@ def rig(
     given = {
         "honest": rigging.honest,
         "spread": spread if votes is None else None,
+        "where": given_rows,
         "strategies": strategies,
         "defences": defences,
         "weights": shown,
         "simulations": simulations,
         "repeats": repeats,
         "ridge": ridge,
+        "seed": seed,
     }
-    _write(sections, output, f"Manipulated votes by {source}", given, seed, as_json)
-
-
-def _write(
-    sections: Sequence[Section],
-    output: Path,
-    title: str,
-    given: Mapping[str, Any],
-    seed: int,
-    as_json: bool,
-) -> None:
-    from rich.table import Table
-
-    from morelli.report.leaderboard import section_tables, sections_headline, write_sections
-    from morelli.studies.run import command_line
-
-    def tables() -> Table:
-        below = Table.grid()
-        for section in sections:
-            below.add_row(section_tables(section)[0])
-        return below
-
-    provenance = {"command": command_line(), "settings": dict(given), "seed": seed}
-    files = write_sections(sections, output, title=title, provenance=provenance)
-    tell_study(
-        output,
-        as_json,
-        tables,
-        sections_headline(sections),
-        sections[0].findings.notes,
-        [path.relative_to(output).as_posix() for path in files if path.parent == output],
-    )
-    if sections[0].findings.unanswered:
-        raise typer.Exit(1)
+    tell_sections(sections, output, as_json, title=f"Manipulated votes by {source}", provenance=given)
 
 
 def _first(names: tuple[str, ...], target: str, number: int | None, source: Path) -> tuple[str, ...]:
@@ -345,15 +321,3 @@ def _pair(text: str, option: str) -> tuple[str, float]:
         return name, float(value)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not MODEL=NUMBER", param_hint=option) from None
-
-
-def _numbers(text: str, option: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 1:
-        raise typer.BadParameter(
-            f"{text!r} is no list of whole numbers of at least 1, such as 1,2,3", param_hint=option
-        )
-    return numbers

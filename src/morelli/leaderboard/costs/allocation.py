@@ -102,10 +102,12 @@ def allocate_references(
     NotEnoughDataError
         No image can be judged.
     MorelliError
-        A model has no price; the wanted accuracy makes no sense.
+        A model has no price; the wanted accuracy or `judged` makes no sense.
     """
     if not 0.0 < wanted <= 1.0:
         raise MorelliError(f"A wanted accuracy lies between 0 and 1, such as 0.9, not {wanted}.")
+    if not 0.0 < judged < float("inf"):
+        raise MorelliError(f"The number of images judged for each prompt is above 0, not {judged}.")
     price = np.array([prices.price(name) for name in board.models]) / judged
     ks, _ = clip_references(board, references)
     distances, truth, prompt = _distances(board, ks, draws, seed)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from morelli.leaderboard.defence import pixels  # noqa: F401 -- registers its defences
-from morelli.leaderboard.defence.choosing import least_exposed, nearest_to_the_middle, separability
+from morelli.leaderboard.defence.choosing import least_exposed, nearest_to_the_middle, prompt_exposure
 from morelli.leaderboard.defence.container import ContainerResult, evaluate_container, strip_catalog, strip_image
 from morelli.leaderboard.defence.defending import Defended, defend
 from morelli.leaderboard.defence.evaluation import PURIFYING_VIEWS, evaluate_defence
-from morelli.leaderboard.defence.measuring import Measurer, attack_encoder
+from morelli.leaderboard.defence.measuring import Measurer
 from morelli.leaderboard.defence.perturbed import perturb_catalog
 from morelli.leaderboard.defence.perturbing import Perturbing, perturb_images, perturbation
 from morelli.leaderboard.defence.quality import gmsd, psnr, ssim
@@ -30,7 +30,6 @@ __all__ = [
     "Sample",
     "Score",
     "SurrogateEncoder",
-    "attack_encoder",
     "check_held_out",
     "deal_images",
     "defence_section",
@@ -47,9 +46,9 @@ __all__ = [
     "perturb_catalog",
     "perturb_images",
     "perturbation",
+    "prompt_exposure",
     "psnr",
     "register_defence",
-    "separability",
     "shared_tensors",
     "ssim",
     "strip_catalog",

@@ -11,8 +11,9 @@ from morelli.attributors.prompts.distances import cell_means
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
 from morelli.leaderboard.defence.registry import Defence, register_defence
+from morelli.leaderboard.exposure import separability
 
-__all__ = ["least_exposed", "nearest_to_the_middle", "separability"]
+__all__ = ["least_exposed", "nearest_to_the_middle", "prompt_exposure"]
 
 Float = NDArray[np.floating]
 Codes = NDArray[np.int64]
@@ -57,37 +58,20 @@ def nearest_to_the_middle(board: Board, keep: int = 1) -> Codes:
     return np.sort(chosen).astype(np.int64)
 
 
-def separability(board: Board) -> NDArray[np.float64]:
-    """Return how well models can be told apart on each prompt: the mean over models of frac(i, j) in [0, 1].
+def prompt_exposure(board: Board) -> NDArray[np.float64]:
+    """Return how well models can be told apart on each prompt: the mean over models of frac(i, j), shape (prompts,).
 
-    frac(i, j) is the share of model j's images for prompt i whose nearest other image of the prompt is by model j
-    (Naseh et al. 2026, section 4; they count the models for which it exceeds a threshold, and a mean tells prompts
-    apart where that number is the same). Models with one image of a prompt are left out.
+    See :func:`morelli.leaderboard.exposure.separability`. The share of separable models has few values, and a mean
+    tells prompts apart where it is the same. NaN where no model has two images for a prompt of another.
 
     Parameters
     ----------
     board : Board
-
-    Returns
-    -------
-    ndarray of float, shape (prompts,)
-        NaN where fewer than two models have two images.
     """
-    result = np.full(len(board.prompts), np.nan)
-    if not len(board):
-        return result
-    order = np.argsort(board.prompt, kind="stable")
-    asked, starts = np.unique(board.prompt[order], return_index=True)
-    for prompt, rows in zip(asked.tolist(), np.split(order, starts[1:]), strict=True):
-        model, x = board.model[rows], board.X[rows].astype(np.float64)
-        squares = (x**2).sum(axis=1)
-        distance = squares[:, None] + squares[None] - 2.0 * (x @ x.T)
-        np.fill_diagonal(distance, np.inf)
-        own = model[distance.argmin(axis=1)] == model
-        several = np.flatnonzero(np.bincount(model) >= 2)
-        if len(several) >= 2:
-            result[prompt] = np.mean([own[model == m].mean() for m in several])
-    return result
+    try:
+        return separability(board, n_boot=1).prompt_frac
+    except NotEnoughDataError:
+        return np.full(len(board.prompts), np.nan)
 
 
 def least_exposed(scores: Float, share: float = 0.5) -> Codes:

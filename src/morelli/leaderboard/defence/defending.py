@@ -11,9 +11,9 @@ from morelli.catalog import Catalog
 from morelli.encoders import Encoder, FeatureCache
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.attackers import Attacker
-from morelli.leaderboard.defence.choosing import separability
+from morelli.leaderboard.defence.choosing import prompt_exposure
 from morelli.leaderboard.defence.container import ContainerResult, evaluate_container
-from morelli.leaderboard.defence.evaluation import PURIFYING_VIEWS, Exposure, evaluate_defence
+from morelli.leaderboard.defence.evaluation import PURIFYING_VIEWS, Scorer, evaluate_defence
 from morelli.leaderboard.defence.measuring import Measurer
 from morelli.leaderboard.defence.perturbing import Perturbing, perturbation
 from morelli.leaderboard.defence.registry import Defence, get_defence, list_defences
@@ -77,7 +77,7 @@ def defend(
     draws: int = 1,
     attacker: Attacker | None = None,
     purifying: Sequence[str] = PURIFYING_VIEWS,
-    exposure: Exposure = separability,
+    exposure: Scorer = prompt_exposure,
     seed: int = 0,
     cache: FeatureCache | None = None,
     workers: int | None = None,

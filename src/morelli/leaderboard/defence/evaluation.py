@@ -13,7 +13,7 @@ from morelli.errors import MorelliError
 from morelli.images import read_image
 from morelli.leaderboard.attackers import Attacker, NearestCentroid
 from morelli.leaderboard.board import Board
-from morelli.leaderboard.defence.choosing import least_exposed, nearest_to_the_middle, separability
+from morelli.leaderboard.defence.choosing import least_exposed, nearest_to_the_middle, prompt_exposure
 from morelli.leaderboard.defence.measuring import Measurer
 from morelli.leaderboard.defence.quality import gmsd, psnr, ssim
 from morelli.leaderboard.defence.registry import Defence
@@ -21,12 +21,12 @@ from morelli.leaderboard.defence.results import DefenceResult, Encounter, ImageQ
 from morelli.leaderboard.defence.sample import Sample
 from morelli.views import parse_view
 
-__all__ = ["PURIFYING_VIEWS", "Exposure", "evaluate_defence"]
+__all__ = ["PURIFYING_VIEWS", "Scorer", "evaluate_defence"]
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
 Codes = NDArray[np.int64]
-Exposure = Callable[[Board], NDArray[np.float64]]
+Scorer = Callable[[Board], NDArray[np.float64]]
 
 PURIFYING_VIEWS = ("jpeg:75", "blur:1", "downup:0.5")
 """What an attacker puts images through to be rid of a defence."""
@@ -51,7 +51,7 @@ def evaluate_defence(
     *,
     attacker: Attacker | None = None,
     purifying: Sequence[str] = PURIFYING_VIEWS,
-    exposure: Exposure = separability,
+    exposure: Scorer = prompt_exposure,
     share: float = 0.5,
     seed: int = 0,
     n_boot: int = 2000,
@@ -126,7 +126,7 @@ class _Task:
         sample: Sample,
         measurer: Measurer,
         views: list[str],
-        exposure: Exposure,
+        exposure: Scorer,
         share: float,
         seed: int,
     ) -> None:

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from morelli._processes import WorkerDied, map_in_processes, processors
 from morelli.catalog import Catalog
-from morelli.encoders import Encoder, FeatureCache, extract, get_encoder
+from morelli.encoders import Encoder, FeatureCache, extract
 from morelli.encoders.cache import CacheKey, CacheRow, cache_view
-from morelli.encoders.pretrained import Sightings, list_pretrained, make_pretrained
 from morelli.errors import MorelliError
 from morelli.images import Quality, estimate_quality
 from morelli.views import View, parse_view
 from morelli.views.shipping import Shipped, install_views, views_used
 
-__all__ = ["Measurer", "attack_encoder"]
+__all__ = ["Measurer"]
 
 Pixels = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -28,19 +27,6 @@ _Measured = list[tuple[Float, int, Quality]]
 
 _FEW = 32
 """Fewer images than this are measured in this process: others would need a second and a half to start."""
-
-
-def attack_encoder(name: str) -> Encoder:
-    """Return an encoder by name as the attack of the paper uses it: of a pretrained network the final embedding alone.
-
-    Raises
-    ------
-    MorelliError
-        There is none of this name, or its weights are not here.
-    """
-    if name in {spec.name for spec in list_pretrained()}:
-        return make_pretrained(name, sightings=Sightings(crops=(), resized=(), embedding=True))
-    return get_encoder(name)
 
 
 class Measurer:

@@ -72,7 +72,7 @@ def perturb_catalog(
     settings = settings or Perturbing()
     prompts = _prompts_of(catalog, label)
     total = sum(len(rows) for rows in prompts.values())
-    _claim(folder, surrogates, settings, label, seed)
+    _claim(folder, catalog, surrogates, settings, label, seed)
     labels = catalog.text(label)
     names = _names(catalog, prompts, label)
     done = 0
@@ -129,11 +129,14 @@ def _names(catalog: Catalog, prompts: dict[str, list[int]], label: str) -> dict[
     return names
 
 
-def _claim(folder: Path, surrogates: Sequence[SurrogateEncoder], settings: Perturbing, label: str, seed: int) -> None:
+def _claim(
+    folder: Path, catalog: Catalog, surrogates: Sequence[SurrogateEncoder], settings: Perturbing, label: str, seed: int
+) -> None:
     """Write down how images are made here, or refuse a folder where they were made otherwise."""
     path = folder / _SETTINGS
     facts = {
         "signature": settings.signature(surrogates, seed),
+        "catalog": catalog.fingerprint,  # what an image is pulled towards hangs on the others of its prompt
         "epsilon": settings.epsilon,
         "steps": settings.steps,
         "surrogates": {surrogate.name: surrogate.fingerprint for surrogate in surrogates},
@@ -142,10 +145,10 @@ def _claim(folder: Path, surrogates: Sequence[SurrogateEncoder], settings: Pertu
     }
     if path.is_file():
         earlier = read_json(path)
-        if (earlier.get("signature"), earlier.get("label")) != (facts["signature"], label):
+        if any(earlier.get(name) != facts[name] for name in ("signature", "catalog", "label")):
             raise MorelliError(
-                f"{folder} holds images that were perturbed with other settings, surrogates or another seed; choose "
-                "another folder, or delete this one."
+                f"{folder} holds images that were perturbed with other settings, surrogates or another seed, or with "
+                "other images beside them; choose another folder, or delete this one."
             )
         return
     write_text(path, json.dumps(facts, indent=1, sort_keys=True) + "\n")

@@ -262,10 +262,9 @@ def judge_defence(
 
 def _hits(encounters: Sequence[Encounter], attacker: Attacker) -> Bool:
     """Return whether each image is named rightly; ties and models without references count against the attacker."""
-    parts = [
-        ranks_of_truth(attacker(one.references, one.X, one.prompt), one.model) == 0 for one in encounters if len(one.X)
-    ]
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+    return np.concatenate(
+        [ranks_of_truth(attacker(one.references, one.X, one.prompt), one.model) == 0 for one in encounters]
+    )
 
 
 def _chance(encounters: Sequence[Encounter]) -> float:

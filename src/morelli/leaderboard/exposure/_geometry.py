@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from morelli._processes import processors
-from morelli.attributors.prompts.distances import METRICS, Metric, unit_vectors
-from morelli.errors import MorelliError
+from morelli.attributors.prompts.distances import unit_vectors
 from morelli.leaderboard.board import Board
 
-__all__ = ["SLACK", "PromptImages", "check_metric", "over_prompts", "squared_distances"]
+__all__ = ["SLACK", "PromptImages", "over_prompts", "squared_distances"]
 
 Float = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -60,18 +59,6 @@ class PromptImages:
     def own(self) -> Codes:
         """Which of `models` made each image, shape (n,)."""
         return np.repeat(np.arange(len(self.models)), self.counts)
-
-
-def check_metric(metric: Metric) -> None:
-    """Refuse a distance that there is not.
-
-    Raises
-    ------
-    MorelliError
-        There is no such distance.
-    """
-    if metric not in METRICS:
-        raise MorelliError(f"A distance is one of {', '.join(METRICS)}, not {metric!r}.")
 
 
 def over_prompts(

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from morelli.attributors.prompts.distances import Metric, unit_vectors
+from morelli.attributors.prompts.distances import Metric, check_metric, unit_vectors
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.board import Board
-from morelli.leaderboard.exposure._geometry import SLACK, PromptImages, check_metric, over_prompts
+from morelli.leaderboard.exposure._geometry import SLACK, PromptImages, over_prompts
 
 __all__ = ["Judged", "Plan", "Queries", "check_drawing", "judged_by_prompt", "nothing_to_name", "plan_draws"]
 

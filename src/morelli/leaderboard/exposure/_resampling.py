@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -10,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
 from morelli.errors import MorelliError
+from morelli.leaderboard._resampled import LEVEL, certain_bound, resample
 
 __all__ = [
-    "LEVEL",
     "UNKNOWN",
     "Interval",
     "mean_defined",
@@ -21,15 +20,12 @@ __all__ = [
     "quantiles",
     "rank_correlations",
     "ratio_interval",
-    "resample",
     "share_interval",
     "spearman",
-    "spearman_interval",
 ]
 
 Float = NDArray[np.float64]
 Interval = tuple[float, float]
-LEVEL = 0.95
 UNKNOWN: Interval = (float("nan"), float("nan"))
 
 
@@ -50,23 +46,6 @@ def quantiles(replicates: Float, level: float = LEVEL) -> Interval:
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(defined, [tail, 1.0 - tail])
     return float(low), float(high)
-
-
-@functools.lru_cache(maxsize=4)
-def resample(n: int, n_boot: int, seed: int) -> Float:
-    """Return how often each of n prompts is drawn in each resample, shape (n_boot, n).
-
-    Raises
-    ------
-    MorelliError
-        `n_boot` is not positive.
-    """
-    if n_boot < 1:
-        raise MorelliError(f"A bootstrap takes one resample or more, not {n_boot}.")
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(n, np.full(n, 1.0 / n), size=n_boot).astype(np.float64)
-    weights.setflags(write=False)  # kept for the next figure of the same prompts
-    return weights
 
 
 def ratio_interval(sums: ArrayLike, sizes: ArrayLike, n_boot: int, seed: int) -> Interval:
@@ -91,9 +70,9 @@ def share_interval(hits: ArrayLike, sizes: ArrayLike, n_boot: int, seed: int) ->
     top, bottom = np.asarray(hits, dtype=np.float64), np.asarray(sizes, dtype=np.float64)
     n = int((bottom > 0).sum())
     if n >= 2 and (top == bottom).all():
-        return float(((1.0 - LEVEL) / 2.0) ** (1.0 / n)), 1.0
+        return float(certain_bound(n)), 1.0
     if n >= 2 and not top.any():
-        return 0.0, 1.0 - float(((1.0 - LEVEL) / 2.0) ** (1.0 / n))
+        return 0.0, 1.0 - float(certain_bound(n))
     return ratio_interval(top, bottom, n_boot, seed)
 
 
@@ -110,18 +89,12 @@ def spearman(x: ArrayLike, y: ArrayLike) -> float:
     return float(rank_correlations(a, b)[0]) if a.shape[1] >= 3 else float("nan")
 
 
-def spearman_interval(x: ArrayLike, y: ArrayLike, n_boot: int, seed: int) -> Interval:
-    """Return the 95% percentile interval of the rank correlation when pairs are resampled; unknown with fewer than 5.
-
-    Resamples repeat pairs, which makes ties: those pull the correlation to neither side, but the interval is a little
-    wide for few pairs.
-    """
-    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    return paired_interval(lambda i: rank_correlations(a[i], b[i]), len(a), n_boot, seed)
-
-
 def paired_interval(statistic: Callable[[NDArray[np.int64]], Float], n: int, n_boot: int, seed: int) -> Interval:
-    """Return the percentile interval of a statistic of resampled indices, (n_boot, n) -> (n_boot,)."""
+    """Return the 95% percentile interval of a statistic of resampled indices, (n_boot, n) -> (n_boot,).
+
+    Unknown with fewer than 5. Resamples repeat pairs, which makes ties: those pull a rank correlation to neither side,
+    but its interval is a little wide for few pairs.
+    """
     if n_boot < 1:
         raise MorelliError(f"A bootstrap takes one resample or more, not {n_boot}.")
     if n < 5:

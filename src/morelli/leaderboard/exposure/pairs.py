@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from morelli.attributors.prompts.distances import Metric, cell_means, unit_vectors
 from morelli.errors import NotEnoughDataError
+from morelli.leaderboard._resampled import resample
 from morelli.leaderboard.board import Board
-from morelli.leaderboard.exposure._resampling import UNKNOWN, Interval, resample
+from morelli.leaderboard.exposure._resampling import UNKNOWN, Interval
 from morelli.leaderboard.exposure.success import Success
 from morelli.trials.metrics import MantelResult, mantel
 

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
 from morelli.errors import MorelliError, NotEnoughDataError
-from morelli.leaderboard.exposure._resampling import Interval, quantiles, resample
+from morelli.leaderboard._resampled import resample
+from morelli.leaderboard.exposure._resampling import Interval, quantiles
 from morelli.leaderboard.exposure.features import PromptFeatures
 from morelli.trials.metrics import benjamini_hochberg
 

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from morelli.attributors.prompts.distances import Metric
+from morelli.attributors.prompts.distances import Metric, check_metric
 from morelli.errors import MorelliError, NotEnoughDataError
+from morelli.leaderboard._resampled import LEVEL, certain_bound
 from morelli.leaderboard.board import Board
-from morelli.leaderboard.exposure._geometry import PromptImages, check_metric, over_prompts, squared_distances
-from morelli.leaderboard.exposure._resampling import LEVEL, Interval, mean_defined, mean_interval
+from morelli.leaderboard.exposure._geometry import PromptImages, over_prompts, squared_distances
+from morelli.leaderboard.exposure._resampling import Interval, mean_defined, mean_interval
 from morelli.leaderboard.exposure.rates import Rates
 
 __all__ = ["TAUS", "Exposure", "separability", "share_separable"]
@@ -309,7 +310,7 @@ def _fill_intervals(found: Exposure, n_boot: int, seed: int) -> None:
     n = found.defined.sum(axis=1)
     known = np.flatnonzero(n >= 2)
     found.low[known], found.high[known] = np.quantile(replicates[:, known], [tail, 1.0 - tail], axis=0)
-    bound = tail ** (1.0 / np.maximum(n, 1))
+    bound = certain_bound(n)
     all_, none = (found.D == 1.0) & (n >= 2), (found.D == 0.0) & (n >= 2)
     found.low[all_], found.high[all_] = bound[all_], 1.0
     found.low[none], found.high[none] = 0.0, 1.0 - bound[none]

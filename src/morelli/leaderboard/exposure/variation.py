@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors.prompts.distances import Metric
+from morelli.attributors.prompts.distances import Metric, check_metric
 from morelli.errors import NotEnoughDataError
+from morelli.leaderboard._resampled import resample
 from morelli.leaderboard.board import Board
-from morelli.leaderboard.exposure._geometry import PromptImages, check_metric, over_prompts, squared_distances
+from morelli.leaderboard.exposure._geometry import PromptImages, over_prompts, squared_distances
 from morelli.leaderboard.exposure._resampling import (
     UNKNOWN,
     Interval,
@@ -18,7 +19,6 @@ from morelli.leaderboard.exposure._resampling import (
     mean_interval,
     quantiles,
     ratio_interval,
-    resample,
 )
 
 __all__ = ["Variation", "variation"]

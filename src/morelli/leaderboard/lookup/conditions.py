@@ -171,8 +171,7 @@ def _answer(s: Situation, found: Codes, asked: Bools | None = None) -> Looked:
     at = np.maximum(found, 0)
     distances = s.own_distances.copy()
     elsewhere = np.flatnonzero(at != s.prompt)  # mostly few: what was measured for the right prompt is kept
-    if len(elsewhere):
-        distances[elsewhere] = distances_to_centroids(s.X[elsewhere], at[elsewhere], s.centroids)
+    distances[elsewhere] = distances_to_centroids(s.X[elsewhere], at[elsewhere], s.centroids)
     right = (ranks_of_truth(-distances, s.model) == 0) & (found >= 0)
     chance = s.there[at, s.model] / np.maximum(s.there[at].sum(axis=1), 1) * (found >= 0)
     return Looked(np.ones(len(found), dtype=np.bool_) if asked is None else asked, found, right, chance)

@@ -12,6 +12,7 @@ from morelli.leaderboard.lookup.conditions import CONDITIONS, KNOWN
 from morelli.leaderboard.lookup.measure import LookupResult
 from morelli.leaderboard.section import Section
 from morelli.studies.findings import Bar, BarChart, Column, Findings, Level, LineChart, Point, Series, Table
+from morelli.trials.metrics import none_for_nan
 
 __all__ = ["lookup_section"]
 
@@ -36,7 +37,7 @@ def lookup_section(result: LookupResult) -> Section:
             "n_stored": result.n_stored,
             "constant": result.constant,
             **{
-                name: {what: [_v(x) for x in getattr(result, what)[c, :, 0]] for what in _NAMES}
+                name: {what: [none_for_nan(x) for x in getattr(result, what)[c, :, 0]] for what in _NAMES}
                 | {"n": result.n[c].tolist()}
                 for c, name in enumerate(result.conditions)
             },
@@ -104,7 +105,7 @@ def _table(result: LookupResult) -> Table:
             *_three(result.accuracy[c, i]),
             *_three(0.0 - result.loss[c, i][[0, 2, 1]]),
             *_three(result.retrieval[c, i]),
-            _v(result.chance[c, i]),
+            none_for_nan(result.chance[c, i]),
         )
         for c, name in enumerate(result.conditions)
         for i, k in enumerate(result.references)
@@ -183,7 +184,7 @@ def _long(result: LookupResult) -> pa.Table:
             for what in _NAMES:
                 value, low, high = _three(getattr(result, what)[c, i])
                 row |= {what: value, f"{what}_low": low, f"{what}_high": high}
-            rows.append(row | {"chance": _v(result.chance[c, i])})
+            rows.append(row | {"chance": none_for_nan(result.chance[c, i])})
     return pa.Table.from_pylist(rows)
 
 
@@ -191,12 +192,8 @@ def _columns(name: str, title: str, kind: str) -> tuple[Column, Column, Column]:
     return Column(name, title, kind), Column(f"{name}_low", "low", kind), Column(f"{name}_high", "high", kind)
 
 
-def _v(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
 def _three(values: NDArray[np.float64]) -> tuple[float | None, float | None, float | None]:
-    return _v(values[0]), _v(values[1]), _v(values[2])
+    return none_for_nan(values[0]), none_for_nan(values[1]), none_for_nan(values[2])
 
 
 def _ci(values: NDArray[np.float64]) -> str:

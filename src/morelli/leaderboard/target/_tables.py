@@ -11,6 +11,7 @@ from morelli.leaderboard.paper import ONE_AGAINST_REST, ONE_CLASS
 from morelli.leaderboard.target.measure import AREAS, Decisions, Figure, TargetResult
 from morelli.leaderboard.target.rules import RULES
 from morelli.studies.findings import Column, Table
+from morelli.trials.metrics import none_for_nan
 
 __all__ = [
     "area_table",
@@ -21,7 +22,6 @@ __all__ = [
     "long_rules",
     "one_class_table",
     "percent",
-    "plain",
     "references_of",
     "three",
     "with_interval",
@@ -41,13 +41,13 @@ def by_references(result: TargetResult) -> Table:
     rows: list[tuple[Any, ...]] = [
         (
             f"k = {k}",
-            plain(used),
+            none_for_nan(used),
             int(d.n[i, -1]),
             *three(d.accuracy, i),
-            plain(d.others[i, -1]),
+            none_for_nan(d.others[i, -1]),
             *three(d.balanced, i),
-            plain(d.kept.value[i, -1]),
-            plain(d.refused.value[i, -1]),
+            none_for_nan(d.kept.value[i, -1]),
+            none_for_nan(d.refused.value[i, -1]),
             *three(result.areas["margin"], i),
         )
         for i, (k, used) in enumerate(zip(result.references, result.used, strict=True))
@@ -79,11 +79,11 @@ def one_class_table(result: TargetResult, at: int) -> Table:
     rows: list[tuple[Any, ...]] = [
         (
             name,
-            plain(alpha),
+            none_for_nan(alpha),
             *three(d.accuracy, (r, at, a)),
             *three(d.balanced, (r, at, a)),
-            plain(d.kept.value[r, at, a, -1]),
-            plain(d.refused.value[r, at, a, -1]),
+            none_for_nan(d.kept.value[r, at, a, -1]),
+            none_for_nan(d.refused.value[r, at, a, -1]),
         )
         for r, name in enumerate(result.rules)
         for a, alpha in enumerate(result.alphas)
@@ -120,7 +120,7 @@ def by_target(result: TargetResult, at: int) -> Table:
             name,
             int(d.n[at, t]),
             *three(d.accuracy, at, t),
-            plain(d.others[at, t]),
+            none_for_nan(d.others[at, t]),
             *three(d.balanced, at, t),
             *three(one.balanced, (rule, at, a), t),
             *three(result.areas["distance-within"], at, t),
@@ -196,7 +196,7 @@ def long_areas(result: TargetResult) -> pa.Table:
 
 
 def _row(d: Decisions, at: tuple[int, ...]) -> dict[str, Any]:
-    row: dict[str, Any] = {"n": int(d.n[at]), "always_no": plain(d.others[at])}
+    row: dict[str, Any] = {"n": int(d.n[at]), "always_no": none_for_nan(d.others[at])}
     for name in ("accuracy", "balanced", "kept", "refused"):
         value, low, high = three(getattr(d, name), at[:-1], at[-1])
         row |= {name: value, f"{name}_low": low, f"{name}_high": high}
@@ -209,16 +209,11 @@ def three(
     """Return a figure with its limits, None where there is none."""
     where = (*at, target) if isinstance(at, tuple) else (at, target)
     low, high = figure.interval[where]
-    return plain(figure.value[where]), plain(low), plain(high)
+    return none_for_nan(figure.value[where]), none_for_nan(low), none_for_nan(high)
 
 
 def _columns(name: str, title: str) -> tuple[Column, Column, Column]:
     return Column(name, title, "share"), Column(f"{name}_low", "low", "share"), Column(f"{name}_high", "high", "share")
-
-
-def plain(value: float) -> float | None:
-    """Return a number, None for NaN."""
-    return None if np.isnan(value) else float(value)
 
 
 def percent(value: float) -> str:

@@ -17,13 +17,13 @@ from morelli.leaderboard.target._tables import (
     long_rules,
     one_class_table,
     percent,
-    plain,
     references_of,
     three,
     with_interval,
 )
 from morelli.leaderboard.target.measure import AREAS, Figure, TargetResult
 from morelli.studies.findings import Bar, BarChart, Findings, Level, LineChart, Point, Series
+from morelli.trials.metrics import none_for_nan
 
 __all__ = ["target_section"]
 
@@ -185,12 +185,12 @@ def _values(result: TargetResult, at: int, best: tuple[int, int] | None) -> dict
         "targets": list(result.targets),
         "n": int(d.n[at, -1]),
         "n_prompts": result.n_prompts,
-        "accuracy": [plain(x) for x in d.accuracy.value[:, -1]],
-        "balanced": [plain(x) for x in d.balanced.value[:, -1]],
-        "always_no": [plain(x) for x in d.others[:, -1]],
-        "areas": {name: [plain(x) for x in result.areas[name].value[:, -1]] for name in AREAS},
+        "accuracy": [none_for_nan(x) for x in d.accuracy.value[:, -1]],
+        "balanced": [none_for_nan(x) for x in d.balanced.value[:, -1]],
+        "always_no": [none_for_nan(x) for x in d.others[:, -1]],
+        "areas": {name: [none_for_nan(x) for x in result.areas[name].value[:, -1]] for name in AREAS},
         "kept": {
-            name: [[plain(x) for x in row] for row in result.one_class.kept.value[r, :, :, -1]]
+            name: [[none_for_nan(x) for x in row] for row in result.one_class.kept.value[r, :, :, -1]]
             for r, name in enumerate(result.rules)
         },
         "alphas": list(result.alphas),
@@ -200,7 +200,7 @@ def _values(result: TargetResult, at: int, best: tuple[int, int] | None) -> dict
         values["best_one_class"] = {
             "rule": result.rules[r],
             "alpha": result.alphas[a],
-            "balanced": plain(result.one_class.balanced.value[r, at, a, -1]),
+            "balanced": none_for_nan(result.one_class.balanced.value[r, at, a, -1]),
         }
     return values
 

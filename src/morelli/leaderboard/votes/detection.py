@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
 from morelli.errors import MorelliError
+from morelli.leaderboard._resampled import area
 from morelli.leaderboard.votes._solve import check_rankable, solve
 from morelli.leaderboard.votes._world import World, evidence_of
 from morelli.leaderboard.votes.ballots import Tally, Votes
@@ -291,7 +291,7 @@ def _detected(place: tuple[str, str, float, int], found: list[Float], voters: in
         called[counted] = benjamini_hochberg(p[counted]) <= level
         bad_hits.append(called[voters:][counted[voters:]])
         good_hits.append(called[:voters][counted[:voters]])
-        areas.append(_area(p[voters:][counted[voters:]], p[:voters][counted[:voters]]))
+        areas.append(area(p[:voters][counted[:voters]], p[voters:][counted[voters:]]))
     bad, good = np.concatenate(bad_hits), np.concatenate(good_hits)
     called_all = int(bad.sum() + good.sum())
     return Detected(
@@ -306,14 +306,6 @@ def _detected(place: tuple[str, str, float, int], found: list[Float], voters: in
         len(bad),
         len(good),
     )
-
-
-def _area(bad: Float, good: Float) -> float:
-    """Return the probability that a p-value of `bad` is below one of `good`, ties by half."""
-    if not len(bad) or not len(good):
-        return float("nan")
-    ranks = rankdata(np.concatenate([bad, good]))[: len(bad)]
-    return 1.0 - float((ranks.sum() - len(bad) * (len(bad) + 1) / 2.0) / (len(bad) * len(good)))
 
 
 def _roc(place: tuple[str, str, float, int], found: list[Float], voters: int) -> list[RocPoint]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import log
+from math import isfinite, log
 from typing import Final, Literal
 
 import numpy as np
@@ -236,6 +236,8 @@ def _check(tally: Tally, interval: str, n_boot: int, level: float, anchor: tuple
         raise MorelliError(f'The interval is "sandwich" or "bootstrap", not "{interval}".')
     if n_boot < 2 or not 0.0 < level < 1.0:
         raise MorelliError(f"Intervals need n_boot >= 2 and 0 < level < 1, got {n_boot} and {level}.")
+    if anchor is not None and not isfinite(anchor[1]):
+        raise MorelliError(f"The rating of the anchor is a finite number, not {anchor[1]}.")
     if anchor is not None and anchor[0] not in tally.models:
         raise MorelliError(f"No model is called {anchor[0]} to be the anchor; there are: {', '.join(tally.models)}.")
 

@@ -97,7 +97,7 @@ def read_columns(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...], m
     try:
         if path.suffix.lower() == ".parquet":
             file = pq.ParquetFile(path)
-            _check_columns(file.schema_arrow.names, needed, path)
+            _check_columns(file.schema_arrow.names, needed, wanted, path)
             _check_rows(file.metadata.num_rows, most_rows, path)
             return file.read([name for name in (*needed, *wanted) if name in file.schema_arrow.names])
         if path.stat().st_size == 0:
@@ -114,7 +114,7 @@ def _read_csv(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...], most
     convert = csv.ConvertOptions(column_types=kinds, strings_can_be_null=True, null_values=[""])
     parts, rows = [], 0
     with csv.open_csv(path, convert_options=convert) as reader:
-        _check_columns(reader.schema.names, needed, path)
+        _check_columns(reader.schema.names, needed, wanted, path)
         kept = [name for name in (*needed, *wanted) if name in reader.schema.names]
         for batch in reader:
             rows += batch.num_rows
@@ -123,13 +123,13 @@ def _read_csv(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...], most
         return pa.Table.from_batches(parts, schema=pa.schema([(name, pa.string()) for name in kept]))
 
 
-def _check_columns(names: list[str], needed: tuple[str, ...], path: Path) -> None:
+def _check_columns(names: list[str], needed: tuple[str, ...], wanted: tuple[str, ...], path: Path) -> None:
     missing = [name for name in needed if name not in names]
     if missing:
         raise MorelliError(
             f"{path}: the column {', '.join(missing)} is missing; there are: {', '.join(names) or 'none'}."
         )
-    twice = sorted({name for name in needed if names.count(name) > 1})
+    twice = sorted({name for name in (*needed, *wanted) if names.count(name) > 1})
     if twice:
         raise MorelliError(f"{path}: the column {', '.join(twice)} is there more than once.")
 

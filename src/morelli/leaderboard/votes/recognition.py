@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from morelli.errors import MorelliError, NotEnoughDataError
@@ -22,6 +23,12 @@ ABSTAINS: Final = "abstains"
 """The answer that names nobody; an empty answer in a file means the same."""
 
 _MOST_ROWS: Final = 5_000_000
+_MOST_ANSWERS: Final = 1e15  # beyond, numbers are not told apart from their neighbours
+
+_ATTACK: Final = ("attributor", "reads", "k")
+"""Columns that say of which attack a row is, where a file holds several."""
+
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +65,8 @@ class Recognition:
             )
         if not np.isfinite(counts).all() or (counts < 0.0).any():
             raise MorelliError("Recognition holds counts, none of them negative or undefined.")
+        if counts.sum() > _MOST_ANSWERS:
+            raise MorelliError(f"Recognition counts images, at most {_MOST_ANSWERS:.0e} of them.")
         empty = [name for name, n in zip(self.models, counts.sum(axis=1), strict=True) if n <= 0.0]
         if empty:
             raise NotEnoughDataError(f"There are no answers to images of {', '.join(empty)}.")
@@ -119,36 +128,6 @@ class Recognition:
         return cls(models, table)
 
     @classmethod
-    def of_scores(
-        cls, scores: ArrayLike, truth: ArrayLike, models: Sequence[str], least: float = -np.inf
-    ) -> Recognition:
-        """Return a recognition from scores: the answer is the model with the highest, where that is at least `least`.
-
-        Parameters
-        ----------
-        scores : array-like, shape (n, M)
-            Probabilities, or minus distances; the first of equals is the answer, and NaN is never one.
-        truth : array-like of int, shape (n,)
-            Codes into `models`.
-        models : sequence of str
-        least : float
-            Images of which no score reaches it get no name.
-        """
-        values = np.asarray(scores, dtype=np.float64)
-        code = np.asarray(truth, dtype=np.int64)
-        m = len(models)
-        if values.ndim != 2 or values.shape[1] != m or code.shape != (len(values),):
-            raise MorelliError(f"Scores {values.shape} need a column for each of {m} models, and a truth for each row.")
-        if len(code) and (code.min() < 0 or code.max() >= m):
-            raise MorelliError(f"The codes of models are 0 to {m - 1}, not {code.min()} to {code.max()}.")
-        known = np.where(np.isnan(values), -np.inf, values)
-        best = known.max(axis=1, initial=-np.inf)
-        named = (best >= least) & (best > -np.inf)
-        answer = np.where(named, known.argmax(axis=1), m) if m else np.zeros(0, dtype=np.int64)
-        table = np.bincount(code * (m + 1) + answer, minlength=m * (m + 1)).reshape(m, m + 1)
-        return cls(tuple(models), table.astype(np.float64))
-
-    @classmethod
     def perfect(cls, models: Sequence[str]) -> Recognition:
         """Return the recognition of somebody who is told the names."""
         m = len(models)
@@ -190,26 +169,40 @@ class Recognition:
         return Recognition(self.models, rng.multinomial(sizes, self.rates).astype(np.float64))
 
 
-def read_recognition(path: str | Path) -> Recognition:
-    """Read counts of recognitions.
+def read_recognition(path: str | Path, where: Mapping[str, str] | None = None) -> Recognition:
+    """Read counts of recognitions, of one attack.
 
     Parameters
     ----------
     path : path-like
         CSV or Parquet with the columns ``truth``, ``answer`` and ``n``, as ``morelli leaderboard attack`` writes it; an
         answer that is empty or ``abstains`` names nobody.
+    where : mapping of str to str, optional
+        Take only rows with these values, as in ``{"attributor": "prompt-fused", "k": "30"}``.
 
     Raises
     ------
     MorelliError
-        The file cannot be read, a column is missing, or a value is wrong.
+        The file cannot be read, a column is missing, a value is wrong, or the rows are of several attacks.
     NotEnoughDataError
         There are no rows.
     """
-    path = Path(path)
-    table = read_columns(path, ("truth", "answer", "n"), (), _MOST_ROWS)
+    path, chosen = Path(path), dict(where or {})
+    columns = dict.fromkeys(("truth", "answer", "n", *chosen))
+    table = read_columns(path, tuple(columns), tuple(n for n in _ATTACK if n not in columns), _MOST_ROWS)
+    for name, value in chosen.items():
+        table = table.filter(pc.fill_null(pc.equal(table[name].cast(pa.string()), value), False))
     if not len(table):
-        raise NotEnoughDataError(f"{path}: there are no answers in this table.")
+        raise NotEnoughDataError(f"{path}: there are no answers in this table{' with these values' if where else ''}.")
+    # Counts of a weak and of a strong attack added up are those of nobody.
+    for name in (name for name in _ATTACK if name in table.column_names):
+        values = table[name].cast(pa.string()).unique().to_pylist()
+        if len(values) > 1:
+            more = ", ..." if len(values) > _SHOWN else ""
+            raise MorelliError(
+                f"{path}: the rows are of several attacks. Say which is meant by {name}=VALUE; there are: "
+                f"{', '.join(map(str, values[:_SHOWN]))}{more}."
+            )
     try:
         n = table["n"].cast(pa.float64()).to_numpy()
         truth, answer = (table[name].cast(pa.string()).to_pylist() for name in ("truth", "answer"))
