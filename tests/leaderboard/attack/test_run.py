@@ -343,3 +343,12 @@ def test_it_is_refused_before_images_are_measured(full, attack, monkeypatch, wro
         monkeypatch.setattr(running, "attack_board", lambda *_, **__: pytest.fail("images were measured"))
     with pytest.raises(MorelliError, match=message):
         attack(full, **wrong)
+
+
+def test_an_attributor_without_an_encoder_reads_the_one_of_the_attack(attack, full):
+    named = attack(full, attributors=[CENTROID])
+    bare = attack(full, attributors=["prompt-centroid"])
+    said = [
+        [(row["attributor"], row["k"], row["accuracy"]) for row in one.study.cells.to_pylist()] for one in (bare, named)
+    ]
+    assert said[0] == said[1] and {name for name, *_ in said[0]} == {CENTROID}
