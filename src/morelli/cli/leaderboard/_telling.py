@@ -1,33 +1,23 @@
-"""What the commands of this desk share: options, and what they print at the end."""
+"""Options that the commands of this desk share."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from morelli.studies.section import Section
 
 __all__ = [
     "AttackEncoderOption",
     "DrawsOption",
-    "FolderOption",
     "JsonOption",
     "ReferencesOption",
-    "SeedOption",
     "WhereOption",
     "chosen_rows",
     "numbers",
-    "tell_sections",
 ]
 
-FolderOption = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the page, tables and figures.")
-]
 AttackEncoderOption = Annotated[
     str | None,
     typer.Option(
@@ -46,7 +36,6 @@ ReferencesOption = Annotated[
 DrawsOption = Annotated[
     int, typer.Option("--draws", min=1, metavar="N", help="How often judged images and references are drawn.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of draws and bootstraps.")]
 WhereOption = Annotated[
     list[str] | None,
     typer.Option("--where", metavar="COLUMN=VALUE", help="Rows of the table that are meant; may be repeated."),
@@ -88,55 +77,3 @@ def numbers(text: str, option: str, kind: type[int] | type[float] = int, *, leas
         bound = "" if least is None else f" of at least {least:g}"
         raise typer.BadParameter(f"{text!r} is no list of numbers{bound}, such as {example}", param_hint=option)
     return found
-
-
-def tell_sections(
-    sections: Sequence[Section],
-    output: Path,
-    as_json: bool,
-    *,
-    title: str,
-    provenance: Mapping[str, Any],
-    brief: bool = False,
-) -> None:
-    """Write sections, and print their first tables, sentences, notes and where the files are.
-
-    With `brief`, print the conclusion of each section alone.
-
-    Raises
-    ------
-    Exit
-        The first of them has no answer to its question; all is written and printed before.
-    """
-    from morelli._version import __version__
-    from morelli.report.sections import write_sections
-    from morelli.studies import command_line
-
-    about = {"command": command_line(), "morelli": __version__, **provenance}
-    written = write_sections(sections, output, title=title, provenance=about)
-    if as_json:
-        typer.echo((output / "leaderboard.json").read_text(encoding="utf-8"), nl=False)
-    else:
-        _print_sections(sections, output, written, brief)
-    if sections[0].findings.unanswered:
-        raise typer.Exit(1)
-
-
-def _print_sections(sections: Sequence[Section], output: Path, written: Sequence[Path], brief: bool) -> None:
-    from rich.console import Console
-
-    from morelli.report.sections import section_tables
-
-    console = Console()
-    for section in sections:
-        if brief:
-            typer.echo(f"{section.title}: {next(iter(section.findings.sentences), 'nothing could be measured.')}")
-            continue
-        for table in section_tables(section, console.width)[:1]:
-            console.print(table)
-        for sentence in section.findings.sentences:
-            typer.echo(sentence)
-        for note in section.findings.notes:
-            typer.echo(f"Note: {note}")
-    names = ", ".join(path.name for path in written[:2])
-    typer.echo(f"Written to {output}: {names}, and {len(written) - 2} more files")

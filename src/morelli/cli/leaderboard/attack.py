@@ -20,16 +20,8 @@ from morelli.cli._common import (
     open_catalog,
     progress,
 )
-from morelli.cli.leaderboard._telling import (
-    AttackEncoderOption,
-    DrawsOption,
-    FolderOption,
-    JsonOption,
-    ReferencesOption,
-    SeedOption,
-    numbers,
-    tell_sections,
-)
+from morelli.cli._sections import FolderOption, SeedOption, tell_sections
+from morelli.cli.leaderboard._telling import AttackEncoderOption, DrawsOption, JsonOption, ReferencesOption, numbers
 
 __all__ = ["attack"]
 

@@ -18,17 +18,15 @@ from morelli.cli._common import (
     open_catalog,
     progress,
 )
+from morelli.cli._sections import FolderOption, SeedOption, tell_sections
 from morelli.cli.leaderboard._telling import (
     AttackEncoderOption,
     DrawsOption,
-    FolderOption,
     JsonOption,
     ReferencesOption,
-    SeedOption,
     WhereOption,
     chosen_rows,
     numbers,
-    tell_sections,
 )
 
 __all__ = ["cost"]

@@ -21,7 +21,8 @@ from morelli.cli._common import (
     parse_views,
     progress,
 )
-from morelli.cli.leaderboard._telling import FolderOption, JsonOption, SeedOption, numbers, tell_sections
+from morelli.cli._sections import FolderOption, SeedOption, tell_sections
+from morelli.cli.leaderboard._telling import JsonOption, numbers
 
 if TYPE_CHECKING:
     from morelli.leaderboard.defence import SurrogateEncoder

@@ -19,7 +19,8 @@ from morelli.cli._common import (
     open_catalog,
     progress,
 )
-from morelli.cli.leaderboard._telling import AttackEncoderOption, FolderOption, JsonOption, SeedOption, tell_sections
+from morelli.cli._sections import FolderOption, SeedOption, tell_sections
+from morelli.cli.leaderboard._telling import AttackEncoderOption, JsonOption
 
 __all__ = ["exposure"]
 

@@ -10,15 +10,8 @@ import typer
 
 from morelli._text import split_words
 from morelli.cli._common import check_output, progress
-from morelli.cli.leaderboard._telling import (
-    FolderOption,
-    JsonOption,
-    SeedOption,
-    WhereOption,
-    chosen_rows,
-    numbers,
-    tell_sections,
-)
+from morelli.cli._sections import FolderOption, SeedOption, tell_sections
+from morelli.cli.leaderboard._telling import JsonOption, WhereOption, chosen_rows, numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
