@@ -14,8 +14,8 @@ from morelli.leaderboard.attack.long import accuracy_table, long_tables, recogni
 from morelli.leaderboard.attack.study import Attack, attack_frame, default_attackers, reading
 from morelli.leaderboard.embedding import attack_board, attack_encoder
 from morelli.leaderboard.exposure import attack_curve, curve_section
-from morelli.leaderboard.section import Section
 from morelli.studies.run import run_study
+from morelli.studies.section import Section
 from morelli.studies.study_result import StudyResult
 from morelli.trials.runner import kept_features
 
