@@ -1,0 +1,156 @@
+"""Reading a ledger page by page: never more than a page is in memory, and no transaction stays open between pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from morelli.audit.ledger._appending import entry_of
+from morelli.audit.ledger._database import reading
+from morelli.audit.ledger._tables import CONTENTS, ENTRIES
+from morelli.audit.ledger.entry import Entry
+from morelli.audit.ledger.incident import Incident, build_incident
+from morelli.errors import LedgerError
+
+__all__ = ["PAGE", "entries", "incidents", "incidents_of", "next_in_queue", "subject_with", "verdict_with"]
+
+PAGE: Final = 100
+"""Entries that are read at once; their contents are at most 1 MiB each, and some 3 KiB mostly."""
+
+_START: Final = re.compile(r"(?:file-)?[0-9a-f]{6,64}")
+Condition = sa.ColumnElement[bool]
+_WITH_CONTENT: Final = ENTRIES.outerjoin(CONTENTS, CONTENTS.c.commitment == ENTRIES.c.content)
+_OTHERS: Final = ("decision", "attachment", "note")
+
+
+def _select(*conditions: Condition) -> sa.Select[Any]:
+    return sa.select(ENTRIES, CONTENTS.c.payload).select_from(_WITH_CONTENT).where(*conditions)
+
+
+def _entry(row: Any) -> Entry:
+    return entry_of(row._mapping, row.payload)
+
+
+def entries(engine: sa.Engine, name: str, *, after: int = 0, where: Iterable[Condition] = ()) -> Iterator[Entry]:
+    """Yield entries in the order of the chain."""
+    for page in _pages(engine, name, after, tuple(where)):
+        yield from page
+
+
+def _pages(engine: sa.Engine, name: str, after: int, where: tuple[Condition, ...]) -> Iterator[list[Entry]]:
+    while True:
+        query = _select(*where, ENTRIES.c.seq > after).order_by(ENTRIES.c.seq).limit(PAGE)
+        with reading(engine, name) as connection:
+            page = [_entry(row) for row in connection.execute(query)]
+        if not page:
+            return
+        yield page
+        after = page[-1].seq
+
+
+def incidents(engine: sa.Engine, name: str, *, after: int = 0, where: Iterable[Condition] = ()) -> Iterator[Incident]:
+    """Yield incidents in the order in which their verdicts were added."""
+    while True:
+        query = _select(*where, ENTRIES.c.kind == "verdict", ENTRIES.c.seq > after).order_by(ENTRIES.c.seq).limit(PAGE)
+        with reading(engine, name) as connection:
+            page = incidents_of(connection, [_entry(row) for row in connection.execute(query)])
+        if not page:
+            return
+        yield from page
+        after = page[-1].seq
+
+
+def incidents_of(connection: sa.Connection, verdicts: list[Entry]) -> list[Incident]:
+    """Return what was recorded about some verdicts."""
+    about: dict[int, list[Entry]] = {verdict.seq: [] for verdict in verdicts}
+    query = _select(ENTRIES.c.about.in_(list(about)), ENTRIES.c.kind.in_(_OTHERS)).order_by(ENTRIES.c.seq)
+    for row in connection.execute(query) if about else ():
+        entry = _entry(row)
+        about[entry.about or 0].append(entry)
+    return [build_incident(verdict, about[verdict.seq]) for verdict in verdicts]
+
+
+def verdict_with(connection: sa.Connection, seq: int) -> Entry | None:
+    """Return the entry of the verdict with this number."""
+    row = connection.execute(_select(ENTRIES.c.kind == "verdict", ENTRIES.c.seq == seq)).first()
+    return None if row is None else _entry(row)
+
+
+def subject_with(connection: sa.Connection, image: str, name: str) -> str:
+    """Return the id of the image that begins so.
+
+    Raises
+    ------
+    LedgerError
+        There is none, or there are several; or fewer than six digits are given.
+    """
+    if not _START.fullmatch(image):
+        raise LedgerError("Name an image by its SHA-256, or by at least six of its first digits (0-9, a-f).")
+    # Not LIKE: a range of the index, the same in all databases. "g" follows all hexadecimal digits.
+    query = (
+        sa.select(ENTRIES.c.subject)
+        .where(ENTRIES.c.kind == "verdict", ENTRIES.c.subject >= image, ENTRIES.c.subject < f"{image}g")
+        .distinct()
+        .order_by(ENTRIES.c.subject)
+        .limit(2)
+    )
+    found = connection.execute(query).scalars().all()
+    if len(found) > 1:
+        raise LedgerError(f"Several images in {name} begin with {image}; give more digits.")
+    if not found:
+        raise LedgerError(f"There is no verdict for an image {image} in {name}.")
+    return str(found[0])
+
+
+def next_in_queue(
+    connection: sa.Connection,
+    reviewer: str,
+    *,
+    second: bool,
+    below: float,
+    lowest: int,
+    after: tuple[int, float, int] | None,
+) -> tuple[tuple[int, float, int], Incident] | None:
+    """Return the next incident for a reviewer, and its place in the queue; None at its end.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+    reviewer : str
+    second : bool
+        Look for incidents that others have decided and this reviewer has not, instead of those that nobody has.
+    below : float
+        Of the incidents with the priority `lowest`, those with a smaller score.
+    lowest : int
+        The last priority in the queue.
+    after : tuple, optional
+        The place of the incident before.
+    """
+    place = sa.tuple_(CONTENTS.c.priority, CONTENTS.c.score, ENTRIES.c.seq)
+    decided = ENTRIES.alias()
+    theirs = sa.exists().where(decided.c.about == ENTRIES.c.seq, decided.c.kind == "decision")
+    conditions: list[Condition] = [
+        ENTRIES.c.kind == "verdict",
+        CONTENTS.c.priority <= lowest,
+        sa.or_(CONTENTS.c.priority < lowest, CONTENTS.c.score < below),
+    ]
+    if second:
+        conditions += [theirs.where(decided.c.actor != reviewer), ~theirs.where(decided.c.actor == reviewer)]
+    else:
+        conditions.append(~theirs)
+    if after is not None:
+        conditions.append(place > sa.tuple_(*after))
+    query = (
+        sa.select(ENTRIES, CONTENTS.c.payload, CONTENTS.c.priority, CONTENTS.c.score)
+        .select_from(ENTRIES.join(CONTENTS, CONTENTS.c.commitment == ENTRIES.c.content))
+        .where(*conditions)
+        .order_by(CONTENTS.c.priority, CONTENTS.c.score, ENTRIES.c.seq)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return (row.priority, row.score, row.seq), incidents_of(connection, [_entry(row)])[0]
