@@ -15,7 +15,16 @@ from morelli.audit.ledger.entry import Entry
 from morelli.audit.ledger.incident import Incident, build_incident
 from morelli.errors import LedgerError
 
-__all__ = ["PAGE", "entries", "incidents", "incidents_of", "next_in_queue", "subject_with", "verdict_with"]
+__all__ = [
+    "PAGE",
+    "entries",
+    "incidents",
+    "incidents_of",
+    "is_decided",
+    "next_in_queue",
+    "subject_with",
+    "verdict_with",
+]
 
 PAGE: Final = 100
 """Entries that are read at once; their contents are at most 1 MiB each, and some 3 KiB mostly."""
@@ -23,6 +32,7 @@ PAGE: Final = 100
 _START: Final = re.compile(r"(?:file-)?[0-9a-f]{6,64}")
 Condition = sa.ColumnElement[bool]
 _WITH_CONTENT: Final = ENTRIES.outerjoin(CONTENTS, CONTENTS.c.commitment == ENTRIES.c.content)
+_DECISIONS: Final = ENTRIES.alias("decisions")
 _OTHERS: Final = ("decision", "attachment", "note")
 
 
@@ -79,6 +89,11 @@ def verdict_with(connection: sa.Connection, seq: int) -> Entry | None:
     return None if row is None else _entry(row)
 
 
+def is_decided(*conditions: Condition) -> sa.Exists:
+    """Return the condition that a verdict has a decision (for which `conditions` hold)."""
+    return sa.exists().where(_DECISIONS.c.about == ENTRIES.c.seq, _DECISIONS.c.kind == "decision", *conditions)
+
+
 def subject_with(connection: sa.Connection, image: str, name: str) -> str:
     """Return the id of the image that begins so.
 
@@ -130,17 +145,15 @@ def next_in_queue(
         The place of the incident before.
     """
     place = sa.tuple_(CONTENTS.c.priority, CONTENTS.c.score, ENTRIES.c.seq)
-    decided = ENTRIES.alias()
-    theirs = sa.exists().where(decided.c.about == ENTRIES.c.seq, decided.c.kind == "decision")
     conditions: list[Condition] = [
         ENTRIES.c.kind == "verdict",
         CONTENTS.c.priority <= lowest,
         sa.or_(CONTENTS.c.priority < lowest, CONTENTS.c.score < below),
     ]
     if second:
-        conditions += [theirs.where(decided.c.actor != reviewer), ~theirs.where(decided.c.actor == reviewer)]
+        conditions += [is_decided(_DECISIONS.c.actor != reviewer), ~is_decided(_DECISIONS.c.actor == reviewer)]
     else:
-        conditions.append(~theirs)
+        conditions.append(~is_decided())
     if after is not None:
         conditions.append(place > sa.tuple_(*after))
     query = (
