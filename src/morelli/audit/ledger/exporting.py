@@ -9,15 +9,17 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from morelli._files import write_text
 from morelli.audit.ledger.incident import Incident
 from morelli.audit.ledger.ledger import Ledger
-from morelli.catalog import DEFAULT_RADIUS, REVIEW_SOURCE, Catalog, near_duplicate_pairs, read_facts
 from morelli.errors import LedgerError
+
+if TYPE_CHECKING:
+    from morelli.catalog import Catalog
 
 __all__ = ["COLUMNS", "REASONS", "Exported", "Left", "export"]
 
@@ -84,7 +86,7 @@ def export(
     *,
     test: Catalog | None = None,
     actor: str,
-    radius: int = DEFAULT_RADIUS,
+    radius: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Exported:
     """Write decided images as a table that ``morelli catalog build`` reads, and record that in the ledger.
@@ -102,8 +104,8 @@ def export(
         Images that a bundle is or will be measured by.
     actor : str
         Who exports.
-    radius : int, default 4
-        Of near-duplicates, in bits of 64.
+    radius : int, optional
+        Of near-duplicates, in bits of 64; `morelli.catalog.DEFAULT_RADIUS` unless another is given.
     progress : callable, optional
         Called as ``progress(done, total)`` after every file that was read.
 
@@ -112,10 +114,12 @@ def export(
     LedgerError
         No row is left; the sentence says why.
     """
+    from morelli.catalog import DEFAULT_RADIUS
+
     left: list[Left] = []
     rows = _files(_labelled(ledger, left), left, progress)
     if test is not None:
-        rows = _apart(rows, test, radius, left)
+        rows = _apart(rows, test, DEFAULT_RADIUS if radius is None else radius, left)
     left.sort(key=lambda one: one.incident)
     if not rows:
         why = ", ".join(f"{count} because {REASONS[reason]}" for reason, count in _counts(left).items())
@@ -171,6 +175,8 @@ def _without_label(incident: Incident) -> str | None:
 
 
 def _row(incident: Incident, uri: str) -> _Row:
+    from morelli.catalog import REVIEW_SOURCE
+
     names = "+".join(sorted({decision.reviewer for decision in incident.decisions}))
     path = Path(uri) if incident.folder is None else Path(incident.folder) / uri
     return _Row(incident.seq, path, str(incident.decisions[0].label), f"{REVIEW_SOURCE}{names}", incident.subject)
@@ -191,6 +197,8 @@ def _files(rows: Sequence[_Row], left: list[Left], progress: Callable[[int, int]
 
 
 def _look(row: _Row) -> str | None:
+    from morelli.catalog import read_facts
+
     text = str(row.path)
     if not text.isprintable():
         return "name"
@@ -207,6 +215,8 @@ def _look(row: _Row) -> str | None:
 
 def _apart(rows: list[_Row], test: Catalog, radius: int, left: list[Left]) -> list[_Row]:
     """Leave out images that are in the test catalog, or whose near-duplicates are."""
+    from morelli.catalog import near_duplicate_pairs
+
     known = {str(image) for image in test.column("image_id") if image is not None}
     theirs = test.column("phash")[test.table["error"].is_null().to_numpy()].astype(np.uint64)
     theirs = np.unique(theirs[theirs != 0])  # flat images have no hash

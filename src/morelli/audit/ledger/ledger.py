@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from morelli.attributors import Verdict
 from morelli.audit.ledger import _migrating, _reading, redacting
 from morelli.audit.ledger._appending import Draft, append
 from morelli.audit.ledger._database import Place, connect, reading, writing
@@ -26,6 +25,9 @@ from morelli.audit.ledger.reader import LedgerReader
 from morelli.audit.ledger.redacting import Redaction
 from morelli.audit.ledger.verdicts import Filed, check_verdict, machine_answer
 from morelli.errors import LedgerError
+
+if TYPE_CHECKING:
+    from morelli.attributors import Verdict
 
 __all__ = ["Added", "Ledger", "upgrade"]
 

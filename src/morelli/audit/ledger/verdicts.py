@@ -7,11 +7,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
-from morelli.attributors import Verdict
 from morelli.audit.ledger._content import MAX_CONTENT
 from morelli.errors import LedgerError
+
+if TYPE_CHECKING:
+    from morelli.attributors import Verdict
 
 __all__ = ["PRIORITY", "Filed", "Line", "check_verdict", "machine_answer", "place_in_queue", "read_verdicts"]
 
@@ -68,6 +70,8 @@ def check_verdict(verdict: Verdict | Mapping[str, Any]) -> Filed:
     LedgerError
         Something in it is not what it should be; the sentence names the field.
     """
+    from morelli.attributors import Verdict  # here, because it takes a second that other commands do not need
+
     values = verdict.to_dict() if isinstance(verdict, Verdict) else dict(verdict)
     try:
         known = Verdict.from_dict(values)

