@@ -14,6 +14,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from morelli._sqlite import PATIENCE
 from morelli.audit.ledger._appending import Draft, append
 from morelli.audit.ledger._database import writing
 from morelli.audit.ledger._tables import CONTENTS, ENTRIES, NAMES
@@ -22,6 +23,9 @@ from morelli.audit.ledger.entry import ABOUT_IMAGES, stamp
 from morelli.errors import LedgerError
 
 __all__ = ["Redaction", "redact", "redact_subjects", "subjects_older_than", "wipe"]
+
+WIPE_PATIENCE: Final = 5.0
+"""Seconds to wait for readers to finish, so that the journal can be cut."""
 
 _BATCH: Final = 200
 
@@ -142,5 +146,7 @@ def wipe(engine: sa.Engine, name: str) -> bool:
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert raw is not None
+        raw.execute(f"PRAGMA busy_timeout = {round(1000 * WIPE_PATIENCE)}")
         busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        raw.execute(f"PRAGMA busy_timeout = {round(1000 * PATIENCE)}")
     return not busy
