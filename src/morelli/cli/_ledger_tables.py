@@ -37,19 +37,29 @@ def shown(text: object, longest: int = _LONGEST) -> str:
     return plain if len(plain) <= longest else f"{plain[:longest]}…"
 
 
-def new_table(*heads: str) -> Table:
-    """Return a table in the style of all tables."""
+def new_table(*heads: str, fold: tuple[str, ...] = ()) -> Table:
+    """Return a table in the style of all tables; columns named by `fold` are broken where the terminal is narrow."""
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for head in heads:
-        table.add_column(head, overflow="fold")
+        table.add_column(safe_text(head), overflow="fold", no_wrap=head not in fold)
     return table
 
 
 def incident_table() -> Table:
     """Return an empty table of incidents."""
-    return new_table("no.", "image", "machine", "answer", "prob.", "status", "reviewers", "file")
+    return new_table(
+        "no.",
+        "image",
+        "machine",
+        "answer",
+        "prob.",
+        "status",
+        "reviewers",
+        "file",
+        fold=("answer", "reviewers", "file"),
+    )
 
 
 def incident_row(incident: Incident) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from collections.abc import Iterator
@@ -15,41 +14,27 @@ import typer
 
 from morelli._text import printable
 from morelli.cli._common import check_output, progress
+from morelli.cli._ledger import (
+    ActorOption,
+    FilesOption,
+    IncidentArgument,
+    JsonLinesOption,
+    JsonOption,
+    LedgerArgument,
+    find_incident,
+    open_ledger,
+    who,
+)
 from morelli.cli._run import register
-from morelli.errors import LedgerError, MorelliError
 
 if TYPE_CHECKING:
-    from morelli.audit.ledger import Filed, Incident, Ledger
+    from morelli.audit.ledger import Filed
 
-__all__ = ["ActorOption", "FilesOption", "LedgerArgument", "app", "open_ledger"]
+__all__ = ["app"]
 
 SUMMARY = "Keep a record of verdicts and decisions that shows whether it was changed."
 
 app = typer.Typer(help=SUMMARY, short_help=SUMMARY, no_args_is_help=True, rich_markup_mode=None)
-
-LedgerArgument = Annotated[
-    str, typer.Argument(metavar="LEDGER", help="SQLite file, or postgresql://user@host/database.")
-]
-IncidentArgument = Annotated[
-    str, typer.Argument(metavar="INCIDENT", help="Number of an incident, or the first digits of an image's SHA-256.")
-]
-FilesOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--files",
-        metavar="DIR",
-        envvar="MORELLI_LEDGER_FILES",
-        show_envvar=False,
-        help="Folder of attached files.",
-        show_default="$MORELLI_LEDGER_FILES, or beside a SQLite file",
-    ),
-]
-ActorOption = Annotated[
-    str | None,
-    typer.Option("--actor", metavar="NAME", help="Who does this.", show_default="the name of the system's user"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-JsonLinesOption = Annotated[bool, typer.Option("--json", help="Write one JSON object per line.")]
 
 
 class MachineDecision(StrEnum):
@@ -69,44 +54,6 @@ class Status(StrEnum):
     decided = "decided"
     disputed = "disputed"
     redacted = "redacted"
-
-
-def open_ledger(where: str, files: Path | None = None, *, create: bool = False) -> Ledger:
-    """Open a ledger. Raises as `Ledger.open` does."""
-    from morelli.audit.ledger import Ledger
-
-    return Ledger.open(where, create=create, files=files)
-
-
-def who(actor: str | None) -> str:
-    """Return who acts: as they say, or as the system knows them.
-
-    Raises
-    ------
-    MorelliError
-        Neither is known.
-    """
-    if actor is not None:
-        return actor
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        raise MorelliError("The system does not say who you are; name yourself with --actor.") from None
-
-
-def _incident(ledger: Ledger, name: str) -> Incident:
-    """Return the incident that a number or an image means."""
-    if name.isascii() and name.isdigit() and len(name) < 19:
-        try:
-            return ledger.incident(int(name))
-        except LedgerError:
-            if len(name) < 6:
-                raise
-    found = ledger.find(name)
-    if len(found) > 1:
-        numbers = ", ".join(str(one.seq) for one in found)
-        raise LedgerError(f"Several bundles judged this image; name one of the incidents {numbers}.")
-    return found[0]
 
 
 def add(
@@ -220,7 +167,7 @@ def show(ledger: LedgerArgument, incident: IncidentArgument, as_json: JsonOption
     from morelli.cli._ledger_tables import entry_row, new_table, print_incident
 
     with open_ledger(ledger) as opened:
-        found = _incident(opened, incident)
+        found = find_incident(opened, incident)
         history = list(opened.entries(subject=found.subject))
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
@@ -249,7 +196,7 @@ def attach(
         morelli ledger attach ledger.sqlite 17 contract.pdf --comment "what the vendor signed"
     """
     with open_ledger(ledger, files) as opened:
-        made = opened.attach(_incident(opened, incident).seq, file, who(actor), comment)
+        made = opened.attach(find_incident(opened, incident).seq, file, who(actor), comment)
     typer.echo(f"Attached as entry {made.seq}: {made.file}, {made.bytes} bytes.")
 
 
@@ -266,7 +213,7 @@ def note(
         morelli ledger note ledger.sqlite 17 "asked the vendor for the original file"
     """
     with open_ledger(ledger) as opened:
-        made = opened.note(_incident(opened, incident).seq, who(actor), text)
+        made = opened.note(find_incident(opened, incident).seq, who(actor), text)
     typer.echo(f"Noted as entry {made.seq}.")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from morelli._text import printable
-from morelli.cli.ledger import LedgerArgument, open_ledger
+from morelli.cli._ledger import LedgerArgument, open_ledger
 from morelli.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def review(
                 decided += _decide(console, opened, place.incident, reviewer)
         except _Quit:
             typer.echo()
-    typer.echo(f"{decided} decided, {seen - decided} passed over.")
+    typer.echo(f"{decided} decided of {seen} seen.")
 
 
 def _decide(console: Console, ledger: Ledger, incident: Incident, reviewer: str) -> bool:

@@ -7,6 +7,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -89,7 +90,7 @@ def running() -> Iterator[Server]:
         yield Server(folder)
     finally:
         if process is not None:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # which does not wait for clients
             process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 
