@@ -57,7 +57,7 @@ def test_folds_hold_them_with_a_note():
 
 
 def test_check_warns_of_them_in_a_test_split():
-    facts = {"width": [64] * 4, "height": [64] * 4, "bytes": [100] * 4}
+    facts = {"width": [64] * 4, "height": [64] * 4, "bytes": [100] * 4, "format": ["PNG"] * 4}
     catalog = catalog_of(["review:Ada", "review:Ada", None, None], split=["train", "test", "test", None], **facts)
     report = check_catalog(catalog, nuisance=False)
     assert (report.n_reviewed, report.n_reviewed_in_test) == (2, 1)

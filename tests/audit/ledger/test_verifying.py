@@ -154,7 +154,8 @@ def test_reordered_entries(filled):
     with tampering(filled) as connection:
         connection.execute("UPDATE ledger_entries SET seq = 1000 - seq WHERE seq IN (5, 7)")
         connection.execute("UPDATE ledger_entries SET seq = seq - 988 WHERE seq > 900")
-    assert sorted(kinds(filled))[:2] == [(5, "moved"), (6, "broken")]
+    assert kinds(filled)[0] == (5, "moved")
+    assert (6, "broken") in kinds(filled)
 
 
 def test_a_fork(filled):
@@ -218,7 +219,7 @@ def test_content_written_anew_with_its_commitment(filled):
     assert kinds(filled, head=kept) == [(4, "index"), (10, "rewritten")]
 
 
-@pytest.mark.parametrize("change", ["priority = 0", "score = 0.99", "file = 'x'", "priority = NULL"])
+@pytest.mark.parametrize("change", ["seq = 99", "priority = 0", "score = 0.99", "file = 'x'", "priority = NULL"])
 def test_what_queries_use(filled, change):
     with tampering(filled) as connection:
         connection.execute(
@@ -243,7 +244,7 @@ def test_redacted_content_that_came_back(filled, tmp_path):
         ).fetchall()
     filled.redact(filled.incident(4).subject, actor="Ada", reason="asked for")
     with tampering(filled) as connection:
-        connection.executemany("INSERT INTO ledger_contents VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO ledger_contents VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
     assert kinds(filled) == [(4, "content-left")]
 
 

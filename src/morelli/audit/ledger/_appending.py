@@ -66,6 +66,7 @@ def append(connection: sa.Connection, draft: Draft, at: str) -> Entry:
             commitment=commitment,
             salt=salt,
             payload=payload,
+            seq=head.seq + 1,
             priority=draft.priority,
             score=draft.score,
             file=draft.file,

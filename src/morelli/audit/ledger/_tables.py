@@ -55,14 +55,16 @@ CONTENTS: Final = sa.Table(
     sa.Column("commitment", sa.Text, primary_key=True),
     sa.Column("salt", sa.Text, nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
-    # What queries need of the payload. Verification compares them with it.
+    # What queries need of the entry and its payload. Verification compares them.
+    sa.Column("seq", sa.BigInteger, nullable=False),
     sa.Column("priority", sa.Integer),
     sa.Column("score", sa.Float),
     sa.Column("file", sa.Text),
 )
 """What entries say. Rows are added, and removed by redaction.
 
-``priority`` and ``score`` order the queue of reviewers (of verdicts), ``file`` is the SHA-256 of an attachment.
+``priority``, ``score`` and ``seq``, the entry's number, order the queue of reviewers (the first two of verdicts only);
+one table has them all, so that an index gives the queue in its order. ``file`` is the SHA-256 of an attachment.
 """
 
 NAMES: Final = sa.Table(

@@ -149,7 +149,8 @@ def _rows(engine: sa.Engine, name: str) -> Iterator[Any]:
         later.c.seq > ENTRIES.c.seq,
         ENTRIES.c.kind.in_(ABOUT_IMAGES),
     )
-    base = sa.select(ENTRIES, CONTENTS, covered.label("covered")).select_from(
+    content = [column for column in CONTENTS.c if column.name != "seq"]
+    base = sa.select(ENTRIES, *content, CONTENTS.c.seq.label("its_seq"), covered.label("covered")).select_from(
         ENTRIES.outerjoin(CONTENTS, CONTENTS.c.commitment == ENTRIES.c.content)
     )
     seq, digest = -(1 << 62), ""
@@ -222,7 +223,7 @@ def _check_content(row: Any, found: Verification) -> None:
         found.add(row.seq, "content-edited", f"The content of entry {row.seq} was changed after it was written.")
     elif row.covered:
         found.add(row.seq, "content-left", f"The content of entry {row.seq} was redacted, and is there nevertheless.")
-    elif (row.priority, row.score, row.file) != _indexed(row.kind, row.payload):
+    elif row.its_seq != row.seq or (row.priority, row.score, row.file) != _indexed(row.kind, row.payload):
         found.add(row.seq, "index", f"What queries use of entry {row.seq} does not match its content.")
 
 

@@ -32,6 +32,7 @@ def upgrade() -> None:
     op.create_index("ledger_content", "ledger_entries", ["content"], unique=True)
     op.create_index("ledger_subject", "ledger_entries", ["subject", "kind", "seq"])
     op.create_index("ledger_about", "ledger_entries", ["about", "kind", "actor"])
+    op.create_index("ledger_kind", "ledger_entries", ["kind", "seq"])
     only_verdicts = sa.text("kind = 'verdict'")
     op.create_index(
         "ledger_verdict_once",
@@ -46,11 +47,12 @@ def upgrade() -> None:
         sa.Column("commitment", sa.Text, primary_key=True),
         sa.Column("salt", sa.Text, nullable=False),
         sa.Column("payload", sa.Text, nullable=False),
+        sa.Column("seq", sa.BigInteger, nullable=False),
         sa.Column("priority", sa.Integer),
         sa.Column("score", sa.Float),
         sa.Column("file", sa.Text),
     )
-    op.create_index("ledger_queue", "ledger_contents", ["priority", "score"])
+    op.create_index("ledger_queue", "ledger_contents", ["priority", "score", "seq"])
     op.create_index("ledger_file", "ledger_contents", ["file"])
     op.create_table(
         "ledger_names",
