@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -280,9 +280,6 @@ def test_a_head_is_read_back(filled):
     assert Head.parse(filled.head().hash) == Head(0, filled.head().hash)
 
 
-Change = Callable[[bytes], bytes]
-
-
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_single_change_of_a_cell_goes_unseen(filled, data):
@@ -295,17 +292,15 @@ def test_no_single_change_of_a_cell_goes_unseen(filled, data):
         (before,) = connection.execute(f"SELECT {column} FROM {table} WHERE rowid = ?", (row,)).fetchone()
     value = data.draw(st.text(st.characters(codec="utf-8"), max_size=5).filter(lambda text: text != before))
     if column in ("seq", "about", "priority", "score"):
-        value = data.draw(st.integers(-5, 20).filter(lambda number: number != before))
+        # Another entry's number would be refused by the table; the exchange of two is a test of its own.
+        numbers = st.integers(50, 90) if column == "seq" else st.integers(-5, 20)
+        value = data.draw(numbers.filter(lambda number: number != before))
+    statement = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"
     with tampering(filled) as connection:
-        taken = (
-            column == "seq" and connection.execute("SELECT 1 FROM ledger_entries WHERE seq = ?", (value,)).fetchone()
-        )
-        if not taken:
-            connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (value, row))
+        connection.execute(statement, (value, row))
     try:
-        assert taken or not filled.verify(head=None).ok
+        assert not filled.verify().ok
     finally:
         with tampering(filled) as connection:
-            if not taken:
-                connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (before, row))
+            connection.execute(statement, (before, row))
     assert filled.verify().ok

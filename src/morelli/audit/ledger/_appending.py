@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from morelli.audit.ledger._tables import CONTENTS, ENTRIES
 from morelli.audit.ledger.entry import Entry, Head
 from morelli.errors import LedgerError
 
-__all__ = ["Draft", "append", "entry_of", "head_of"]
+__all__ = ["Draft", "append", "append_all", "entry_of", "head_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +39,54 @@ def head_of(connection: sa.Connection) -> Head:
 
 
 def append(connection: sa.Connection, draft: Draft, at: str) -> Entry:
-    """Add one entry. The connection has to be that of `writing`: between the head and its successor nobody may come.
+    """Add one entry, see `append_all`."""
+    return append_all(connection, [draft], lambda: at)[0]
+
+
+def append_all(connection: sa.Connection, drafts: Sequence[Draft], clock: Callable[[], str]) -> list[Entry]:
+    """Add entries, one behind the other.
+
+    The connection has to be that of `writing`: between the head and its successor nobody may come.
 
     Raises
     ------
     LedgerError
-        The payload is no JSON, or too long.
+        A payload is no JSON, or too long.
     """
-    payload, salt = canonical_json(draft.payload), new_salt()
-    commitment = commitment_to(salt, payload)
+    if not drafts:
+        return []
     head = head_of(connection)
-    fields: dict[str, str | int | None] = {
-        "seq": head.seq + 1,
-        "at": at,
-        "kind": draft.kind,
-        "actor": draft.actor,
-        "subject": draft.subject,
-        "bundle": draft.bundle,
-        "about": draft.about,
-        "content": commitment,
-        "previous": head.hash,
-    }
-    row = {**fields, "hash": link_hash(fields)}
-    connection.execute(
-        CONTENTS.insert().values(
-            commitment=commitment,
-            salt=salt,
-            payload=payload,
-            seq=head.seq + 1,
-            priority=draft.priority,
-            score=draft.score,
-            file=draft.file,
+    contents, rows, entries = [], [], []
+    for draft in drafts:
+        payload, salt = canonical_json(draft.payload), new_salt()
+        fields: dict[str, str | int | None] = {
+            "seq": head.seq + 1,
+            "at": clock(),
+            "kind": draft.kind,
+            "actor": draft.actor,
+            "subject": draft.subject,
+            "bundle": draft.bundle,
+            "about": draft.about,
+            "content": commitment_to(salt, payload),
+            "previous": head.hash,
+        }
+        head = Head(head.seq + 1, link_hash(fields))
+        rows.append({**fields, "hash": head.hash})
+        contents.append(
+            {
+                "commitment": fields["content"],
+                "salt": salt,
+                "payload": payload,
+                "seq": head.seq,
+                "priority": draft.priority,
+                "score": draft.score,
+                "file": draft.file,
+            }
         )
-    )
-    connection.execute(ENTRIES.insert().values(**row))
-    return entry_of(row, payload)
+        entries.append(entry_of(rows[-1], payload))
+    connection.execute(CONTENTS.insert(), contents)
+    connection.execute(ENTRIES.insert(), rows)
+    return entries
 
 
 def entry_of(row: Mapping[Any, Any], payload: str | None) -> Entry:

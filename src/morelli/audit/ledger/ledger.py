@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from morelli.audit.ledger import _migrating, _reading, redacting
-from morelli.audit.ledger._appending import Draft, append
+from morelli.audit.ledger._appending import Draft, append, append_all
 from morelli.audit.ledger._database import Place, connect, reading, writing
 from morelli.audit.ledger._tables import ENTRIES, NAMES
 from morelli.audit.ledger.attachments import place, staged
@@ -132,7 +132,8 @@ class Ledger(LedgerReader):
     ) -> Entry | None:
         """Add one verdict; None where this image was judged by this bundle already. See `append_verdicts`."""
         with writing(self._engine, self.name) as connection:
-            return self._file(connection, check_verdict(verdict), check_actor(actor), _text_of(folder))
+            made = self._file(connection, [check_verdict(verdict)], check_actor(actor), _text_of(folder))
+        return made[0] if made else None
 
     def append_verdicts(
         self,
@@ -162,28 +163,27 @@ class Ledger(LedgerReader):
         iterator = iter(verdicts)
         while batch := [one if isinstance(one, Filed) else check_verdict(one) for one in islice(iterator, _BATCH)]:
             with writing(self._engine, self.name) as connection:
-                added = sum(self._file(connection, one, actor, start) is not None for one in batch)
+                added = len(self._file(connection, batch, actor, start))
             counts[0] += added
             counts[1] += len(batch) - added
         return Added(*counts)
 
-    def _file(self, connection: sa.Connection, filed: Filed, actor: str, folder: str | None) -> Entry | None:
-        subject = filed.image_id or _named(connection, str(filed.verdict["uri"]))
-        same = (ENTRIES.c.kind == "verdict", ENTRIES.c.subject == subject, ENTRIES.c.bundle == filed.bundle)
-        if connection.execute(sa.select(ENTRIES.c.seq).where(*same).limit(1)).first() is not None:
-            return None
-        return self._append(
-            connection,
-            Draft(
-                "verdict",
-                actor,
-                {"verdict": filed.verdict, "folder": folder},
-                subject=subject,
-                bundle=filed.bundle,
-                priority=filed.priority,
-                score=filed.score,
-            ),
+    def _file(self, connection: sa.Connection, filed: Sequence[Filed], actor: str, folder: str | None) -> list[Entry]:
+        """Add those verdicts that are not there yet."""
+        subjects = [one.image_id or _named(connection, str(one.verdict["uri"])) for one in filed]
+        query = sa.select(ENTRIES.c.subject, ENTRIES.c.bundle).where(
+            ENTRIES.c.kind == "verdict", ENTRIES.c.subject.in_(set(subjects))
         )
+        known = {(row.subject, row.bundle) for row in connection.execute(query)}
+        drafts = []
+        for subject, one in zip(subjects, filed, strict=True):
+            if (subject, one.bundle) in known:
+                continue
+            known.add((subject, one.bundle))
+            payload = {"verdict": one.verdict, "folder": folder}
+            queue = (one.priority, one.score)
+            drafts.append(Draft("verdict", actor, payload, subject, one.bundle, None, *queue))
+        return append_all(connection, drafts, lambda: stamp(self._clock()))
 
     def decide(
         self, incident: int, reviewer: str, ruling: str, *, label: str | None = None, reason: str = ""
