@@ -5,6 +5,7 @@ Provenance asserts, pixels measure. Facts are what somebody says; their absence 
 
 from __future__ import annotations
 
+from morelli.provenance.credentials import CredentialsLayer
 from morelli.provenance.facts import CLAIMS, STATUSES, STRENGTHS, VERIFICATIONS, Fact, LayerReport, Provenance
 from morelli.provenance.inspecting import inspect, inspect_file
 from morelli.provenance.layers import ImageFile, Layer, Settings, list_layers, make_layers, register_layer
@@ -14,6 +15,7 @@ __all__ = [
     "STATUSES",
     "STRENGTHS",
     "VERIFICATIONS",
+    "CredentialsLayer",
     "Fact",
     "ImageFile",
     "Layer",
