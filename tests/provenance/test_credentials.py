@@ -24,6 +24,8 @@ from ._signing import (
 )  # fmt: skip
 
 FOUR = tuple(QUESTIONS)
+PARENT = {"title": "p.jpg", "relationship": "parentOf", "label": "p"}
+OPENED = action("c2pa.opened", parameters={"ingredientIds": ["p"]})
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ class TestFormats:
     def test_cut_anywhere(self, examine, format):
         data = sign(picture(format), format)
         seen = set()
-        for end in range(0, len(data) - 1, 257):
+        for end in range(1, len(data) - 1, 257):
             report = examine(data[:end], "root")
             seen.add(report.status)
             if report.status == "found":
@@ -131,13 +133,17 @@ class TestFormats:
 
     def test_bytes_flipped_anywhere(self, examine, format):
         data = sign(picture(format), format)
+        honest = examine(data, "root").facts
         rng = np.random.default_rng(0)
+        failed = 0
         for _ in range(60):
             changed = bytearray(data)
-            for at in rng.integers(0, len(data), 3):
-                changed[at] ^= int(rng.integers(1, 256))
+            changed[int(rng.integers(len(data)))] ^= int(rng.integers(1, 256))
             report = examine(bytes(changed), "root")
-            assert all(fact.verification == "failed" for fact in report.facts)
+            # Checksums of chunks and bytes that pad the signature are nobody's word; all else is covered.
+            assert report.facts == honest or all(fact.verification != "verified" for fact in report.facts)
+            failed += report.facts != honest
+        assert failed > 30
 
 
 def test_metadata_added(examine):
@@ -226,10 +232,8 @@ class TestClaims:
 
     def test_ingredients(self, examine):
         parent = sign(picture())
-        edited = claim(action("c2pa.opened"), action("c2pa.cropped"), generator="An Editor")
-        whole = sign(
-            picture("PNG", 1), "PNG", edited, ingredients=(({"title": "p.jpg", "relationship": "parentOf"}, parent, "JPEG"),)
-        )  # fmt: skip
+        edited = claim(OPENED, action("c2pa.cropped"), generator="An Editor")
+        whole = sign(picture("PNG", 1), "PNG", edited, ingredients=((PARENT, parent, "JPEG"),))
         report = examine(whole, "root")
         (ingredient,) = [fact for fact in report.facts if fact.claim == "ingredient"]
         assert (ingredient.value, ingredient.strength) == ("p.jpg", "strong")
@@ -238,11 +242,16 @@ class TestClaims:
         assert made.detail["of_ingredient"] == ["parentOf"]
         assert (made.strength, made.verification) == ("moderate", "verified"), "its file is not here"
 
+    def test_rules_of_the_standard_are_no_forgery(self, examine):
+        """An action that opens nothing breaks a rule; all is still as it was signed."""
+        report = examine(sign(picture(), manifest=claim(action("c2pa.opened"))), "root")
+        assert four(report) == (True, True, True, True)
+        assert report.detail["breaches"] == ["assertion.action.ingredientMismatch"]
+        assert standings(report) == {("weak", "failed")}
+
     def test_ingredient_that_was_tampered_with(self, examine):
         parent = sign(picture()) + b"more"
-        whole = sign(picture("PNG"), "PNG", claim(action("c2pa.opened")), ingredients=(
-            ({"title": "p.jpg", "relationship": "parentOf"}, parent, "JPEG"),
-        ))  # fmt: skip
+        whole = sign(picture("PNG"), "PNG", claim(OPENED), ingredients=((PARENT, parent, "JPEG"),))
         report = examine(whole, "root")
         assert four(report) == (True, True, True, True)
         assert (generator(report).strength, generator(report).verification) == ("weak", "failed")
@@ -250,15 +259,14 @@ class TestClaims:
     def test_generations_are_bounded(self, examine):
         data = sign(picture())
         for _ in range(10):
-            opened = claim(action("c2pa.opened"))
-            data = sign(picture(), "JPEG", opened, ingredients=(({"relationship": "parentOf"}, data, "JPEG"),))
+            data = sign(picture(), "JPEG", claim(OPENED), ingredients=((PARENT, data, "JPEG"),))
         report = examine(data, "root")
         assert report.detail["truncated"]
         assert max(len(f.detail.get("of_ingredient", [])) for f in report.facts) == 7
 
 
 def test_many_actions_are_bounded(examine):
-    made = claim(action(source="trainedAlgorithmicMedia"), *[action("c2pa.cropped", agent="x" * 5000)] * 500)
+    made = claim(action(source="trainedAlgorithmicMedia"), *[action("c2pa.cropped", agent="x" * 1000)] * 400)
     report = examine(sign(picture(), manifest=made))
     assert report.detail["truncated"]
     assert len(report.facts) == 200

@@ -24,6 +24,12 @@ QUESTIONS: Final[Mapping[str, str]] = {
 _BINDINGS = ("assertion.dataHash.", "assertion.bmffHash.", "assertion.boxesHash.", "assertion.collectionHash.")
 _UNBOUND = ("claim.hardBindings.missing", "assertion.multipleHardBindings")
 _CREDENTIAL = ("signingCredential.", "timeStamp.", "claimSignature.outsideValidity")
+_FORGED = (
+    "claim.malformed", "claim.missing", "claim.multiple", "claimSignature.mismatch", "claimSignature.missing",
+    "assertion.hashedURI.mismatch", "assertion.missing", "assertion.undeclared", "hashedURI.mismatch",
+    "ingredient.claimSignature.mismatch", "ingredient.claimSignature.missing", "ingredient.hashedURI.mismatch",
+    "ingredient.manifest.mismatch", "ingredient.manifest.missing",
+)  # fmt: skip
 _LISTED = 100
 
 
@@ -60,6 +66,8 @@ class Answers:
         See `QUESTIONS`.
     reasons : dict
         Question -> sentence.
+    breaches : tuple of str
+        Failures that answer none of the questions: whoever made the manifest broke a rule of the standard.
     """
 
     asset_hash_matches: bool | None
@@ -67,6 +75,7 @@ class Answers:
     signer_trusted: bool | None
     certificate_valid_at_signing: bool | None
     reasons: dict[str, str] = field(default_factory=dict)
+    breaches: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, bool | None]:
         """Return the four answers by name."""
@@ -79,8 +88,9 @@ class Answers:
         Strong and verified only where all four hold. Moderate where file and claim are what somebody signed and only
         that somebody is unknown: such a manifest cannot be altered, but anybody can make a new one. Weak otherwise.
         """
-        four = list(self.to_dict().values())
-        if all(four):
+        if self.breaches:
+            return "weak", "failed"
+        if all(self.to_dict().values()):
             return "strong", "verified"
         if self.asset_hash_matches is not True or self.claim_signature_valid is not True:
             failed = False in (self.asset_hash_matches, self.claim_signature_valid)
@@ -116,7 +126,7 @@ def answer(codes: Codes, *, anchors: bool) -> Answers:
     claim, reasons["claim_signature_valid"] = _claim(codes)
     signer, reasons["signer_trusted"] = _signer(codes, anchors)
     certificate, reasons["certificate_valid_at_signing"] = _certificate(codes)
-    return Answers(hash_, claim, signer, certificate, reasons)
+    return Answers(hash_, claim, signer, certificate, reasons, _breaches(codes))
 
 
 def _asset(codes: Codes) -> tuple[bool | None, str]:
@@ -133,13 +143,9 @@ def _asset(codes: Codes) -> tuple[bool | None, str]:
 
 
 def _claim(codes: Codes) -> tuple[bool | None, str]:
-    wrong = [
-        code
-        for code in codes.failure
-        if not (code.startswith((*_BINDINGS, *_CREDENTIAL)) or code in _UNBOUND)  # what is unknown counts here
-    ]
+    wrong = [code for code in codes.failure if code in _FORGED]
     if wrong:
-        return False, f"What is claimed is not what was signed, or breaks the standard ({', '.join(wrong)})."
+        return False, f"What is claimed is not what was signed ({', '.join(wrong)})."
     if "claimSignature.validated" in codes.success:
         return True, "The signature fits the claim, and the claim fits its assertions (claimSignature.validated)."
     return None, "No signature was checked."
@@ -178,6 +184,11 @@ def _certificate(codes: Codes) -> tuple[bool | None, str]:
     if stamped:
         return True, "It was valid at the time of a trusted time stamp (timeStamp.trusted)."
     return True, "It is valid today, and so it was when it signed; no trusted time stamp says when that was."
+
+
+def _breaches(codes: Codes) -> tuple[str, ...]:
+    answered = (*_BINDINGS, *_CREDENTIAL)
+    return tuple(c for c in codes.failure if not (c.startswith(answered) or c in _UNBOUND or c in _FORGED))
 
 
 def _once(codes: Iterable[str]) -> tuple[str, ...]:

@@ -292,7 +292,7 @@ def _weakest(outer: Answers, inner: Answers) -> Answers:
         name: False if False in (a, b) else (None if None in (a, b) else True)
         for (name, a), b in zip(outer.to_dict().items(), inner.to_dict().values(), strict=True)
     }
-    return Answers(**both)
+    return Answers(**both, breaches=outer.breaches + inner.breaches)
 
 
 def _text(value: object) -> str | None:

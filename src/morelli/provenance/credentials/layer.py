@@ -60,6 +60,7 @@ class CredentialsLayer:
         detail = {
             **store.answers.to_dict(),
             "reasons": store.answers.reasons,
+            "breaches": list(store.answers.breaches),
             "codes": store.codes.to_dict(),
             "embedded": reply.get("embedded"),
             "remote_manifest": None,

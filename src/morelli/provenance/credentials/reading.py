@@ -104,8 +104,13 @@ class StoreReader:
                 if late.is_set():
                     return {"error": "Timeout", "message": f"not done after {self._seconds:g} seconds"}
                 return {"error": "Crash", "message": f"the library ended (status {process.returncode}; {error})"}
+            except BaseException:  # Ctrl-C in the middle: the next file would get the rest of this answer
+                self._end()
+                raise
             finally:
                 timer.cancel()
+            if late.is_set():  # it came with the bell
+                self._end()
             return reply
 
     def close(self) -> None:
