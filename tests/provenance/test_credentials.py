@@ -19,9 +19,20 @@ from morelli.provenance.credentials import QUESTIONS, CredentialsLayer
 from morelli.provenance.inspecting import inspect
 
 from ._signing import (
-    DAY, MEDIA, ExtendedKeyUsageOID, action, claim, counting_server, identity, leaf, picture, root, sign,
-    signed_and_manifest, time_stamps,
-)  # fmt: skip
+    DAY,
+    MEDIA,
+    ExtendedKeyUsageOID,
+    action,
+    claim,
+    counting_server,
+    identity,
+    leaf,
+    picture,
+    root,
+    sign,
+    signed_and_manifest,
+    time_stamps,
+)
 
 FOUR = tuple(QUESTIONS)
 PARENT = {"title": "p.jpg", "relationship": "parentOf", "label": "p"}

@@ -32,6 +32,7 @@ from typing import Any, Final
 
 from morelli._text import printable
 from morelli.errors import MorelliError
+from morelli.provenance._patterns import matches, overlap
 
 __all__ = ["FORMAT", "Aliases"]
 
@@ -141,7 +142,7 @@ class Aliases:
             return model
         for name in _spellings(value):
             for pattern, model in self.patterns:
-                if _matches(pattern, name):
+                if matches(pattern, name):
                     return model
         return None
 
@@ -177,35 +178,6 @@ def _spellings(value: str) -> list[str]:
     """Return the normalised name, and that of the file where the value may be a path."""
     last = re.split(r"[/\\]", value.strip())[-1]
     return list(dict.fromkeys(name for name in (normalise(value), normalise(last)) if name))
-
-
-def _matches(pattern: str, name: str) -> bool:
-    """Say whether a name fits a pattern whose ``*`` stand for any characters; linear, whatever the pattern is."""
-    first, *middle, last = pattern.split("*")
-    if len(name) < len(first) + len(last) or not name.startswith(first) or not name.endswith(last):
-        return False
-    position, end = len(first), len(name) - len(last)
-    for part in middle:
-        found = name.find(part, position, end)
-        if found < 0:
-            return False
-        position = found + len(part)
-    return True
-
-
-def _overlap(first: str, second: str) -> bool:
-    """Say whether there is a name that two patterns both fit."""
-    fits = [[False] * (len(second) + 1) for _ in range(len(first) + 1)]
-    fits[0][0] = True
-    for i in range(len(first) + 1):
-        for j in range(len(second) + 1):
-            if i and first[i - 1] == "*" and (fits[i - 1][j] or (j and fits[i][j - 1])):
-                fits[i][j] = True
-            if j and second[j - 1] == "*" and (fits[i][j - 1] or (i and fits[i - 1][j])):
-                fits[i][j] = True
-            if i and j and first[i - 1] == second[j - 1] and fits[i - 1][j - 1]:
-                fits[i][j] = True
-    return fits[-1][-1]
 
 
 @cache
@@ -283,7 +255,7 @@ def _refuse_overlaps(ordered: list[str], patterns: dict[str, str], name: str) ->
             for second in group[i + 1 :]:
                 if patterns[first] == patterns[second] or not _may_overlap(first, second):
                     continue
-                if _overlap(first, second):
+                if overlap(first, second):
                     raise MorelliError(
                         f"{name}: some names fit both {printable(first)[:80]!r} and {printable(second)[:80]!r}, which "
                         f"stand for two models, {printable(patterns[first])[:80]} and "

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from morelli.attributors.verdict import Verdict
-from morelli.provenance.aliases import Aliases
+from morelli.provenance.aliases import Aliases, normalise
 from morelli.provenance.facts import Fact, Provenance
 
 __all__ = ["EXCLUDED", "OUTCOMES", "Declaration", "combine", "declarations", "pixel_decision", "pixels_only"]
@@ -38,9 +38,11 @@ OUTCOMES: Final[Mapping[str, str]] = {
 """How what is declared and what is measured can go together."""
 
 EXCLUDED: Final = 0.02
-"""A candidate outside the prediction set is excluded when its probability is below this, see `benchmarks/provenance.py`."""
+"""Candidates outside the prediction set are excluded below this probability, see `benchmarks/provenance.py`."""
 
-_PARTIAL = frozenset({"compositeWithTrainedAlgorithmicMedia", "compositeSynthetic"})
+_PARTIAL = ("compositewithtrainedalgorithmicmedia", "compositesynthetic")
+_NO_CAMERA = frozenset({"exif:DateTimeOriginal"})
+"""Sources of captures that tools write into images that no camera took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,7 @@ def _contradiction(case: _Case, provenance: Provenance) -> Iterator[str]:
         for second in speakers[i + 1 :]:
             if not _compatible(case, first, second):
                 yield f"{_spoken(first[0])}, but {_spoken(second[0])}."
-    cameras = [one for one in case.declared if one.claim == "capture" and not one.part]
+    cameras = [d for d in case.declared if d.claim == "capture" and not d.part and d.source not in _NO_CAMERA]
     makers = [one for one in case.declared if one.claim == "generator" and not one.part]
     if cameras and makers:
         yield f"{_spoken(makers[0])}, but {_spoken(cameras[0])}."
@@ -248,7 +250,13 @@ def _compatible(case: _Case, first: Sequence[Declaration], second: Sequence[Decl
     """Say whether two sources can be about one image: they share a model or, sister models, a lineage."""
     mine, yours = ({one.model for one in speaker} for speaker in (first, second))
     kin = {case.lineage(model) for model in mine} & {case.lineage(model) for model in yours}
-    return bool(mine & yours) or bool(kin - {None})
+    return bool(mine & yours) or bool(kin - {None}) or any(_same_name(a, b) for a in mine for b in yours)
+
+
+def _same_name(first: str | None, second: str | None) -> bool:
+    """Say whether one name is the other with a version behind it, such as Midjourney and Midjourney v6."""
+    a, b = sorted((normalise(first or ""), normalise(second or "")), key=len)
+    return bool(a) and (a == b or b.startswith((f"{a}-", f"{a}.")))
 
 
 def _unnamed(case: _Case) -> tuple[str, str]:
@@ -321,4 +329,5 @@ def _unexamined(provenance: Provenance) -> Iterator[str]:
 def _is_part(fact: Fact) -> bool:
     """Say whether a fact is about a part of the image only."""
     path = fact.detail.get("of_ingredient") or []
-    return fact.detail.get("digital_source_type") in _PARTIAL or any(step != "parentOf" for step in path)
+    codes = (str(text or "").casefold() for text in (fact.detail.get("digital_source_type"), fact.value))
+    return any(code.endswith(_PARTIAL) for code in codes) or any(step != "parentOf" for step in path)

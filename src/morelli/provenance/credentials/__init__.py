@@ -6,12 +6,10 @@ from morelli.provenance.credentials.answers import QUESTIONS, Answers, Codes, an
 from morelli.provenance.credentials.claims import Store, read_store
 from morelli.provenance.credentials.layer import CredentialsLayer, read_anchors
 from morelli.provenance.credentials.reading import StoreReader
-from morelli.provenance.credentials.source_types import SOURCE_TYPES, source_term
 from morelli.provenance.layers import register_layer
 
 __all__ = [
     "QUESTIONS",
-    "SOURCE_TYPES",
     "Answers",
     "Codes",
     "CredentialsLayer",
@@ -21,7 +19,6 @@ __all__ = [
     "codes_of",
     "read_anchors",
     "read_store",
-    "source_term",
 ]
 
 register_layer(

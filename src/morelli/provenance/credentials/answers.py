@@ -17,7 +17,7 @@ QUESTIONS: Final[Mapping[str, str]] = {
     "asset_hash_matches": "the file is byte for byte the one that was signed, but for the manifest itself",
     "claim_signature_valid": "the claim and all that it asserts is what was signed",
     "signer_trusted": "the signer's certificate descends from one of the given trust anchors",
-    "certificate_valid_at_signing": "the certificate had begun, not ended and was not revoked when the claim was signed",
+    "certificate_valid_at_signing": "the certificate was in force, and not revoked, when the claim was signed",
 }
 """The four questions, in the order in which they are told."""
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from morelli.provenance.credentials.answers import Answers, Codes, answer, codes_of
-from morelli.provenance.credentials.source_types import SOURCE_TYPES, source_term
 from morelli.provenance.facts import Fact
+from morelli.provenance.metadata.declarations import source_type
 
 __all__ = ["LAYER", "MAX_DEPTH", "MAX_FACTS", "Store", "read_store"]
 
@@ -166,9 +166,7 @@ class _Teller:
     path: tuple[str, ...]
     resolve: Callable[[str | None], str | None]
 
-    def __call__(
-        self, source: str, claim: str, value: str, detail: dict[str, Any], model: str | None = None
-    ) -> Fact:
+    def __call__(self, source: str, claim: str, value: str, detail: dict[str, Any], model: str | None = None) -> Fact:
         strength, verification = self.answers.standing
         if self.path and strength == "strong":
             # The ingredient's own file is not here; that its hash matched is the word of whoever signed the whole.
@@ -220,8 +218,8 @@ def _authors(manifest: Mapping[str, Any], tell: _Teller) -> Iterator[Fact]:
                     yield tell(f"c2pa:{label}", "credit", name, {})
         elif "metadata" in label or label.startswith("stds.iptc"):
             for key, value in data.items():
-                if str(key).rpartition(":")[2].casefold() == "digitalsourcetype" and (term := source_term(value)):
-                    yield tell(f"c2pa:{label}", SOURCE_TYPES[term], term, {"digital_source_type": term})
+                if str(key).rpartition(":")[2].casefold() == "digitalsourcetype" and (known := _source(value)):
+                    yield tell(f"c2pa:{label}", known[0], known[1], {"digital_source_type": known[1]})
 
 
 def _signature(manifest: Mapping[str, Any], tell: _Teller) -> Fact | None:
@@ -246,10 +244,17 @@ def _own_actions(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _claim_of(action: Mapping[str, Any]) -> tuple[str, str | None]:
     """Return what an action claims, and its term for the source."""
-    term = source_term(action.get("digitalSourceType"))
-    if term and SOURCE_TYPES[term] in ("generator", "capture"):
-        return SOURCE_TYPES[term], term
-    return ("edit" if action.get("action") in _EDITS else "tool"), term
+    known = _source(action.get("digitalSourceType"))
+    if known and known[0] in ("generator", "capture"):
+        return known
+    return ("edit" if action.get("action") in _EDITS else "tool"), known[1] if known else None
+
+
+def _source(value: object) -> tuple[str, str] | None:
+    """Return what a digital source type claims, and its code."""
+    text = _text(value)
+    known = source_type(text) if text else None
+    return (known.claim, str(text).rstrip("/").rpartition("/")[2]) if known else None
 
 
 def _agent(manifest: Mapping[str, Any], action: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -101,7 +101,9 @@ def read_anchors(path: Path) -> str:
 def _remote(url: str) -> LayerReport:
     fact = Fact(LAYER, "c2pa:remote_manifest", "credit", url[:2000], detail={"fetched": False})
     reason = "The file names a manifest that is kept elsewhere. It was not fetched."
-    return LayerReport(LAYER, "found", (fact,), reason=reason, detail={"embedded": False, "remote_manifest": url[:2000]})
+    return LayerReport(
+        LAYER, "found", (fact,), reason=reason, detail={"embedded": False, "remote_manifest": url[:2000]}
+    )
 
 
 def _malformed(error: str, message: str) -> LayerReport:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -137,10 +138,8 @@ class StoreReader:
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             )
             assert self._process.stdin is not None
-            try:
+            with suppress(OSError):  # it ended at once, which the exchange that follows will notice
                 self._process.stdin.write(_child.LENGTH.pack(len(self._settings)) + self._settings)
-            except OSError:  # it ended at once, which the exchange that follows will notice
-                pass
         return self._process
 
     def _exchange(self, process: subprocess.Popen[bytes], media_type: bytes, data: bytes) -> dict[str, Any]:
@@ -168,8 +167,6 @@ class StoreReader:
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
-            try:
+            with suppress(OSError):  # what was still to be written has no reader any more
                 if pipe is not None:
                     pipe.close()
-            except OSError:  # what was still to be written has no reader any more
-                pass
