@@ -90,29 +90,9 @@ class TestAnswers:
 
 WORDS = ["c2pa.actions.v2", "m", "parentOf"]
 KEYS = [
-    "active_manifest",
-    "manifests",
-    "m",
-    "assertions",
-    "label",
-    "data",
-    "actions",
-    "action",
-    "ingredients",
-    "code",
-    "softwareAgent",
-    "softwareAgentIndex",
-    "softwareAgents",
-    "claim_generator_info",
-    "name",
-    "version",
-    "author",
-    "signature_info",
-    "validation_results",
-    "activeManifest",
-    "ingredientDeltas",
-    "digitalSourceType",
-    "failure",
+    *("active_manifest", "manifests", "m", "assertions", "label", "data", "actions", "action", "ingredients", "code"),
+    *("softwareAgent", "softwareAgentIndex", "softwareAgents", "claim_generator_info", "name", "version", "author"),
+    *("signature_info", "validation_results", "activeManifest", "ingredientDeltas", "digitalSourceType", "failure"),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(WORDS),

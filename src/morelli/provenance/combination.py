@@ -115,6 +115,7 @@ def combine(
     classes: Sequence[str] | None = None,
     lineages: Mapping[str, str | None] | None = None,
     photographs: Collection[str] = (),
+    excluded: float = EXCLUDED,
 ) -> Verdict:
     """Return the verdict with what is declared, and how that and the pixels go together.
 
@@ -130,6 +131,8 @@ def combine(
         Model -> lineage, of candidates and of other models that may be declared.
     photographs : collection of str
         Candidates that stand for photographs by cameras. Without one, a declared capture cannot be tested.
+    excluded : float
+        Probability below which a candidate outside the prediction set counts as excluded.
 
     Returns
     -------
@@ -148,7 +151,7 @@ def combine(
     pixels = pixel_decision(verdict)
     names = tuple(classes) if classes is not None else tuple(candidate.model for candidate in verdict.candidates)
     declared = declarations(provenance, names)
-    case = _Case(replace(verdict, decision=pixels), declared, names, lineages or {}, frozenset(photographs))
+    case = _Case(replace(verdict, decision=pixels), declared, names, lineages or {}, frozenset(photographs), excluded)
     outcome, reason = _judge(case, provenance)
     known = {
         "outcome": outcome,
@@ -178,6 +181,7 @@ class _Case:
     classes: tuple[str, ...]
     lineages: Mapping[str, str | None]
     photographs: frozenset[str]
+    excluded: float
 
     def named(self, *, whole: bool) -> tuple[Declaration, ...]:
         """Return what names a generator: of the whole image, or also of parts."""
@@ -203,7 +207,7 @@ class _Case:
             return "lineage agreement"
         if model not in self.classes:
             return "not testable"
-        return "conflict" if self._probability(model) < EXCLUDED else "unconfirmed"
+        return "conflict" if self._probability(model) < self.excluded else "unconfirmed"
 
     def _probability(self, model: str) -> float:
         return next((c.probability for c in self.verdict.candidates if c.model == model), 0.0)
