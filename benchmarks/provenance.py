@@ -45,6 +45,8 @@ DECLARED_PER_IMAGE = 3
 
 @dataclass(frozen=True)
 class Judged:
+    """An image by a known model, as its pixels were judged."""
+
     verdict: Verdict
     model: str
     prompt: str

@@ -9,7 +9,7 @@ from morelli.provenance import credentials, metadata  # noqa: F401 -- they regis
 from morelli.provenance.attributing import attribute_with_provenance
 from morelli.provenance.combination import OUTCOMES, combine, pixels_only
 from morelli.provenance.facts import CLAIMS, STATUSES, STRENGTHS, VERIFICATIONS, Fact, LayerReport, Provenance
-from morelli.provenance.inspecting import inspect, inspect_file
+from morelli.provenance.inspecting import inspect, inspect_file, layers_here
 from morelli.provenance.layers import ImageFile, Layer, Settings, list_layers, make_layers, register_layer
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "combine",
     "inspect",
     "inspect_file",
+    "layers_here",
     "list_layers",
     "make_layers",
     "pixels_only",
