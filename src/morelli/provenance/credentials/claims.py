@@ -179,7 +179,7 @@ class _Teller:
 
 def _generator(manifest: Mapping[str, Any], tell: _Teller) -> Iterator[Fact]:
     infos = [info for info in _list(manifest.get("claim_generator_info")) if isinstance(info, Mapping)]
-    names = [name for info in infos if (name := _named(info))] or [_text(manifest.get("claim_generator"))]
+    names = [_named(info) for info in infos] or [_text(manifest.get("claim_generator"))]
     made = [action for action in _own_actions(manifest) if _claim_of(action)[0] == "generator"]
     # Where no action names the software that generated, it is the one that claims.
     speaks_for_itself = bool(made) and not any(_agent(manifest, action) for action in made)
@@ -293,11 +293,9 @@ def _uri(owner: str, ingredient: Mapping[str, Any]) -> str:
 
 def _weakest(outer: Answers, inner: Answers) -> Answers:
     """Return what holds of an ingredient's manifest inside of another: no more than what holds of both."""
-    both = {
-        name: False if False in (a, b) else (None if None in (a, b) else True)
-        for (name, a), b in zip(outer.to_dict().items(), inner.to_dict().values(), strict=True)
-    }
-    return Answers(**both, breaches=outer.breaches + inner.breaches)
+    pairs = zip(outer.to_dict().values(), inner.to_dict().values(), strict=True)
+    both = [False if False in pair else None if None in pair else True for pair in pairs]
+    return Answers(*both, breaches=outer.breaches + inner.breaches)
 
 
 def _text(value: object) -> str | None:
