@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from morelli.provenance.metadata.blocks import MAX_BLOCK, Blocks, clean, decoded
 
@@ -165,13 +166,12 @@ def _put(exif: Exif, name: str, text: str) -> None:
 
 
 def _number(value: bytes, kind: int, order: str) -> float | None:
-    if kind == 5 and len(value) >= 8:
-        over, under = struct.unpack_from(order + "II", value)
-        return over / under if under else None
-    if kind in (3, 4) and len(value) >= _SIZES[kind]:
-        read: tuple[Any, ...] = struct.unpack_from(order + ("H" if kind == 3 else "I"), value)
-        return float(read[0])
-    return None
+    code = {3: "H", 4: "I", 5: "II", 10: "ii", 11: "f", 12: "d"}.get(kind)
+    if code is None or len(value) < struct.calcsize(order + code):
+        return None
+    over, under = (*struct.unpack_from(order + code, value), 1)[:2]
+    number = over / under if under else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _user_comment(value: bytes, order: str) -> str:

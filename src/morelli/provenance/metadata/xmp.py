@@ -101,10 +101,11 @@ def read_xmp(packet: bytes) -> dict[str, list[Value]]:
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = tree.refuse
     parser.ExternalEntityRefHandler = parser.UnparsedEntityDeclHandler = tree.refuse  # type: ignore[assignment]
     try:
-        parser.Parse(packet.rstrip(b"\0 \r\n\t"), True)
+        # Programs end packets by NUL, which in UTF-16 is half of the last character.
+        parser.Parse(packet if packet[:2] in (b"\xff\xfe", b"\xfe\xff") else packet.rstrip(b"\0 \r\n\t"), True)
     except expat.ExpatError as error:
         raise XmpError(f"the XMP is no well-formed XML ({error})") from None
-    except UnicodeError:
+    except (UnicodeError, LookupError):
         raise XmpError("the XMP is in no encoding of XML") from None
     properties: dict[str, list[Value]] = {}
     for description in _descriptions(tree.root):
