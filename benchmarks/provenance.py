@@ -9,6 +9,7 @@ its prompt, and `morelli.provenance.combine` is given a declaration in metadata 
 - ``forged``: another candidate of another lineage; ``sister``: another of the same lineage.
 - ``stranger``: the image's own model, which is no candidate (a quarter of the models is hidden in each of the draws).
 - ``stranger forged``: the image is of a hidden model, and a candidate of another lineage is declared.
+- ``few honest``, ``few forged``, ``few sister``: as above, with 4 candidates instead of all, drawn anew each time.
 
 ``lineages``: whether the lineages of models are known to the combination. ``excluded``: below which probability a
 candidate outside the prediction set counts as excluded. The other columns are shares of declarations by outcome;
@@ -38,9 +39,10 @@ from morelli.provenance import OUTCOMES, Fact, LayerReport, Provenance, combine
 from morelli.provenance.combination import EXCLUDED
 
 LEVEL = 0.05
-THRESHOLDS = (0.005, 0.01, EXCLUDED, 0.05, 1.0)
+THRESHOLDS = (0.005, EXCLUDED, 0.02, 0.05, 1.0)
 COLUMNS = ("case", "lineages", "excluded", "n", *OUTCOMES, "low", "high")
 DECLARED_PER_IMAGE = 3
+FEW = 4
 
 
 @dataclass(frozen=True)
@@ -139,9 +141,18 @@ def main() -> None:
         print(f"draw {number}", flush=True)
 
     rng = np.random.default_rng(arguments.seed)
+    few: list[Judged] = []
+    for number in range(arguments.draws):
+        rows_of = np.flatnonzero(np.isin(codes, rng.choice(len(names), FEW, replace=False)))
+        part, seen = catalog.filter(np.isin(np.arange(len(catalog)), rows_of)), features.take(rows_of)
+        for held in np.unique(fold):
+            few += judge(part, seen, np.flatnonzero(fold[rows_of] != held), np.flatnonzero(fold[rows_of] == held))
+        print(f"{FEW} candidates, draw {number}", flush=True)
+
     declared = [(one, case, model) for one in judged for case, model in cases(one, lineages, rng)]
+    declared += [(one, f"few {case}", model) for one in few for case, model in cases(one, lineages, rng)]
     rows: list[tuple[object, ...]] = [COLUMNS]
-    for case in ("honest", "forged", "sister", "stranger", "stranger forged"):
+    for case in dict.fromkeys(of for _, of, _ in declared):
         chosen = [(one, model) for one, of, model in declared if of == case]
         for known in (True, False):
             for excluded in THRESHOLDS:

@@ -6,7 +6,8 @@ forged; agreement, silence and conflict are three different findings, and a conf
 A declared candidate counts as excluded by the pixels when all three hold:
 
 * it is not in the prediction set, so that its score is worse than those of 9 in 10 references (at the level 0.9);
-* its probability is below `EXCLUDED` as well, because one error in ten is too many where every image is asked;
+* its probability is below `EXCLUDED` as well (or, of few candidates, below `OF_EVEN_SHARE` of an even share), because
+  one error in ten is too many where every image is asked;
 * no member of the prediction set is of its lineage. Where one is, sister models were confused or swapped, and the
   outcome is ``lineage agreement``.
 
@@ -25,7 +26,16 @@ from morelli.attributors.verdict import Verdict
 from morelli.provenance.aliases import Aliases, normalise
 from morelli.provenance.facts import Fact, Provenance
 
-__all__ = ["EXCLUDED", "OUTCOMES", "Declaration", "combine", "declarations", "pixel_decision", "pixels_only"]
+__all__ = [
+    "EXCLUDED",
+    "OF_EVEN_SHARE",
+    "OUTCOMES",
+    "Declaration",
+    "combine",
+    "declarations",
+    "pixel_decision",
+    "pixels_only",
+]
 
 OUTCOMES: Final[Mapping[str, str]] = {
     "agreement": "a declared generator is among the candidates that the pixels leave",
@@ -37,8 +47,11 @@ OUTCOMES: Final[Mapping[str, str]] = {
 }
 """How what is declared and what is measured can go together."""
 
-EXCLUDED: Final = 0.02
+EXCLUDED: Final = 0.01
 """Candidates outside the prediction set are excluded below this probability, see `benchmarks/provenance.py`."""
+
+OF_EVEN_SHARE: Final = 0.08
+"""Or below this part of an even share: the doubt that few candidates share leaves each of them more than `EXCLUDED`."""
 
 _PARTIAL = ("compositewithtrainedalgorithmicmedia", "compositesynthetic")
 _NO_CAMERA = frozenset({"exif:DateTimeOriginal"})
@@ -207,7 +220,8 @@ class _Case:
             return "lineage agreement"
         if model not in self.classes:
             return "not testable"
-        return "conflict" if self._probability(model) < self.excluded else "unconfirmed"
+        limit = max(self.excluded, OF_EVEN_SHARE / len(self.classes))
+        return "conflict" if self._probability(model) < limit else "unconfirmed"
 
     def _probability(self, model: str) -> float:
         return next((c.probability for c in self.verdict.candidates if c.model == model), 0.0)

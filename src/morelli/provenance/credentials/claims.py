@@ -293,9 +293,17 @@ def _uri(owner: str, ingredient: Mapping[str, Any]) -> str:
 
 def _weakest(outer: Answers, inner: Answers) -> Answers:
     """Return what holds of an ingredient's manifest inside of another: no more than what holds of both."""
-    pairs = zip(outer.to_dict().values(), inner.to_dict().values(), strict=True)
-    both = [False if False in pair else None if None in pair else True for pair in pairs]
-    return Answers(*both, breaches=outer.breaches + inner.breaches)
+
+    def both(a: bool | None, b: bool | None) -> bool | None:
+        return False if False in (a, b) else None if None in (a, b) else True
+
+    return Answers(
+        both(outer.asset_hash_matches, inner.asset_hash_matches),
+        both(outer.claim_signature_valid, inner.claim_signature_valid),
+        both(outer.signer_trusted, inner.signer_trusted),
+        both(outer.certificate_valid_at_signing, inner.certificate_valid_at_signing),
+        breaches=outer.breaches + inner.breaches,
+    )
 
 
 def _text(value: object) -> str | None:
