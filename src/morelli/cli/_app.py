@@ -19,6 +19,7 @@ from morelli.cli import (
     explain,
     fit,
     leaderboard,
+    lineage,
     lists,
     networks,
     pixels,
@@ -54,6 +55,7 @@ register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(ask.app, name="ask")
+app.add_typer(lineage.app, name="lineage")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(networks.app, name="networks")

@@ -5,7 +5,7 @@ Provenance asserts, pixels measure. Facts are what somebody says; their absence 
 
 from __future__ import annotations
 
-from morelli.provenance import metadata  # noqa: F401 -- it registers itself
+from morelli.provenance import lineage, metadata  # noqa: F401 -- they register themselves
 from morelli.provenance.facts import CLAIMS, STATUSES, STRENGTHS, VERIFICATIONS, Fact, LayerReport, Provenance
 from morelli.provenance.inspecting import inspect, inspect_file
 from morelli.provenance.layers import ImageFile, Layer, Settings, list_layers, make_layers, register_layer
