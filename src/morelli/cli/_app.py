@@ -20,6 +20,7 @@ from morelli.cli import (
     fit,
     leaderboard,
     ledger,
+    lineage,
     lists,
     networks,
     pixels,
@@ -60,6 +61,7 @@ app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(ledger.app, name="ledger")
 register(app, "review", review.review)
 app.add_typer(ask.app, name="ask")
+app.add_typer(lineage.app, name="lineage")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(networks.app, name="networks")
