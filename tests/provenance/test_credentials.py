@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, features
 
 from morelli.errors import MorelliError
 from morelli.provenance import LayerReport, Settings
@@ -19,6 +19,7 @@ from morelli.provenance.credentials import QUESTIONS, CredentialsLayer
 from morelli.provenance.inspecting import inspect
 
 from ._signing import (
+    ALL_MEDIA,
     DAY,
     MEDIA,
     ExtendedKeyUsageOID,
@@ -155,6 +156,17 @@ class TestFormats:
             assert report.facts == honest or all(fact.verification != "verified" for fact in report.facts)
             failed += report.facts != honest
         assert failed > 30
+
+
+@pytest.mark.parametrize("format", sorted(set(ALL_MEDIA) - set(MEDIA)))
+def test_other_formats(examine, format):
+    if format == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    data = sign(picture(format), format)
+    assert four(examine(data, "root")) == (True, True, True, True)
+    changed = bytearray(data)
+    changed[-20 if format == "AVIF" else data.find(picture(format)[-60:-20])] ^= 1
+    assert all(fact.verification == "failed" for fact in examine(bytes(changed), "root").facts)
 
 
 def test_metadata_added(examine):
