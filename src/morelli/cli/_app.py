@@ -20,11 +20,13 @@ from morelli.cli import (
     fit,
     leaderboard,
     ledger,
+    lineage,
     lists,
     networks,
     pixels,
     presence,
     prompts,
+    provenance,
     review,
     robustness,
     show,
@@ -48,6 +50,7 @@ register(app, "demo", demo.demo)
 app.add_typer(catalog.app, name="catalog")
 register(app, "fit", fit.fit, resumes=True)
 register(app, "attribute", attribute.attribute)
+register(app, "provenance", provenance.provenance)
 register(app, "explain", explain.explain)
 register(app, "evaluate", evaluate.evaluate, resumes=True)
 register(app, "compare", compare.compare, resumes=True)
@@ -58,6 +61,7 @@ app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(ledger.app, name="ledger")
 register(app, "review", review.review)
 app.add_typer(ask.app, name="ask")
+app.add_typer(lineage.app, name="lineage")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(networks.app, name="networks")
