@@ -5,7 +5,7 @@ Provenance asserts, pixels measure. Facts are what somebody says; their absence 
 
 from __future__ import annotations
 
-from morelli.provenance import watermarks  # noqa: F401  (layers register themselves)
+from morelli.provenance import watermarks  # noqa: F401
 from morelli.provenance.facts import CLAIMS, STATUSES, STRENGTHS, VERIFICATIONS, Fact, LayerReport, Provenance
 from morelli.provenance.inspecting import inspect, inspect_file
 from morelli.provenance.layers import ImageFile, Layer, Settings, list_layers, make_layers, register_layer

@@ -59,10 +59,8 @@ class WatermarkLayer:
         if facts:
             return LayerReport(NAME, "found", tuple(facts), detail=detail)
         if not looked:
-            reason = "no detector looked: " + "; ".join(
-                f"{name}: {why}" for name, why in detail["did_not_look"].items()
-            )
-            return LayerReport(NAME, "not examined", reason=reason, detail=detail)
+            why = "; ".join(f"{name}: {reason}" for name, reason in detail["did_not_look"].items())
+            return LayerReport(NAME, "not examined", reason=f"no detector looked ({why})", detail=detail)
         return LayerReport(NAME, "none found", detail=detail)
 
     def _fact(self, name: str, detector: Detector, found: Detection) -> Fact:

@@ -65,10 +65,14 @@ class Detector(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As it is registered."""
+        ...
 
     @property
-    def false_positive_rate(self) -> float: ...
+    def false_positive_rate(self) -> float:
+        """Level of its test."""
+        ...
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detection:
         """Look at one image: uint8, shape (height, width, 3), RGB, of any size from 1 by 1 pixels."""

@@ -31,7 +31,7 @@ class DwtDctDetector:
     """Tests an image for each of the known payloads of the scheme "dwtDct".
 
     The original decoder takes a bit for 1 where at least half of its blocks read as 1, and always returns bits. In
-    areas of one colour all blocks read alike whatever they carry, so that a mark is missed and bits of an unmarked image
+    areas of one colour blocks read alike whatever they carry, so that a mark is missed and bits of an unmarked image
     depend on each other. Here a block votes for a bit by how its reading differs from the mean of the blocks around it
     (3 by 3), flat blocks do not vote, and a bit on which no vote is left is not counted.
 
@@ -80,8 +80,12 @@ class DwtDctDetector:
             return Detection(False)
         p_value = min(1.0, best[0] * len(self.known))
         payload, detail = best[1], {**best[2], "payloads_tried": len(self.known)}
-        if p_value > self.false_positive_rate or detail["agree"] <= detail["agree_in_other_phases"]:
+        if p_value > self.false_positive_rate:
             return Detection(False, p_value, detail=detail)
+        if detail["agree"] <= detail["agree_in_other_phases"]:
+            return Detection(
+                False, detail={**detail, "note": "the image has a period; its bits agree in other phases too"}
+            )
         detail |= {"conversion": "/".join(payload.conversion), "embedded_by": payload.source}
         return Detection(True, p_value, payload.text or payload.bits, value=payload.value, detail=detail)
 
