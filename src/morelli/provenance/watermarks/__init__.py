@@ -6,7 +6,7 @@ them. That none is found says nothing: most programs embed none, and those that 
 
 from __future__ import annotations
 
-from morelli.provenance.watermarks import _layer, dwtdct  # noqa: F401
+from morelli.provenance.watermarks import _layer, dwtdct, trustmark  # noqa: F401
 from morelli.provenance.watermarks.detectors import (
     Detection,
     Detector,

@@ -81,10 +81,12 @@ def _u_channel(pixels: NDArray[np.uint8], conversion: Conversion) -> NDArray[np.
     if conversion.kind == "float32":
         r, g, b = (channel.astype(np.float32) for channel in (red, green, blue))
         luma = np.float32(0.299) * r + np.float32(0.587) * g + np.float32(0.114) * b
-        return (b - luma) * np.float32(0.492) + np.float32(0.5)
+        chroma: NDArray[np.floating] = (b - luma) * np.float32(0.492) + np.float32(0.5)
+        return chroma
     ri, gi, bi = (channel.astype(np.int32) for channel in (red, green, blue))
     fixed = (ri * 4899 + gi * 9617 + bi * 1868 + 8192) >> 14
-    return np.clip(((bi - fixed) * 8061 + (128 << 14) + 8192) >> 14, 0, 255).astype(np.float64)
+    rounded: NDArray[np.floating] = np.clip(((bi - fixed) * 8061 + (128 << 14) + 8192) >> 14, 0, 255).astype(np.float64)
+    return rounded
 
 
 def _haar(plane: NDArray[np.floating]) -> NDArray[np.floating]:
