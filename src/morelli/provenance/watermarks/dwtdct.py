@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 from scipy.stats import binom
@@ -116,13 +117,14 @@ def match_payload(votes: Votes, payload: NDArray[np.bool_]) -> tuple[float, dict
     sums = np.bincount(phases, weights=excess.ravel(), minlength=length)
     counted = np.abs(sums) > 1e-6  # sums of ninths: what is smaller is rounding
     bits = sums > 0
-    agree = int((bits == payload)[counted].sum())
-    rotated = (int((bits == np.roll(payload, shift))[counted].sum()) for shift in range(1, length))
+    phases_of_payload = sliding_window_view(np.concatenate([payload, payload[:-1]]), length)
+    agreeing = (phases_of_payload[:, counted] == bits[counted]).sum(axis=1)
+    agree = int(agreeing[0])
     total = int(counted.sum())
     return float(binom.sf(agree - 1, total, 0.5)), {
         "bits": total,
         "agree": agree,
-        "agree_in_other_phases": max(rotated, default=0),
+        "agree_in_other_phases": int(agreeing[1:].max(initial=0)),
         "blocks": int(informative.sum()),
     }
 
