@@ -46,16 +46,23 @@ def _remainder(word: int, generator: int) -> int:
     return word
 
 
+def _to_word(bits: str, schema: int) -> int:
+    """Return what the code protects: the payload is filled with zeros to whole bytes, which are not sent."""
+    capacity = CAPACITY[schema]
+    return int(bits[:capacity] + "0" * (-capacity % 8) + bits[capacity:], 2)
+
+
 @cache
 def _errors(schema: int) -> dict[int, int]:
     """Return which bits are wrong, by the remainder that they leave."""
-    single = [(_remainder(1 << place, GENERATORS[schema]), 1 << place) for place in range(96)]
+    places = [1 << place for place in range(96)]
+    left = [_remainder(_to_word(f"{bit:096b}", schema), GENERATORS[schema]) for bit in places]
     errors = {0: 0}
     for count in range(1, 4):
-        for chosen in itertools.combinations(single, count):
+        for chosen in itertools.combinations(zip(left, places, strict=True), count):
             remainder = wrong = 0
-            for left, bit in chosen:
-                remainder, wrong = remainder ^ left, wrong | bit
+            for rest, bit in chosen:
+                remainder, wrong = remainder ^ rest, wrong | bit
             errors.setdefault(remainder, wrong)
     return errors
 
@@ -72,7 +79,7 @@ class DataLayer:
         schema = self.encoding_mode
         check = 96 - CAPACITY[schema]
         text = text[: CAPACITY[schema]].ljust(CAPACITY[schema], "0")
-        remainder = _remainder(int(text, 2) << check, GENERATORS[schema])
+        remainder = _remainder(_to_word(text + "0" * check, schema), GENERATORS[schema])
         return np.array([int(bit) for bit in f"{text}{remainder:0{check}b}{schema:04b}"], np.float32)
 
     def decode_bitstream(self, data, MODE="text"):
@@ -82,10 +89,9 @@ class DataLayer:
     def _decode(self, packet):
         bits = "".join(str(int(bit)) for bit in packet)
         schema = int(bits[-2:], 2)  # as the original, which does not look at the other two
-        word = int(bits[:96], 2)
-        wrong = _errors(schema).get(_remainder(word, GENERATORS[schema]))
+        wrong = _errors(schema).get(_remainder(_to_word(bits[:96], schema), GENERATORS[schema]))
         if wrong is not None:
-            return f"{word ^ wrong:096b}"[: CAPACITY[schema]], True, schema
+            return f"{int(bits[:96], 2) ^ wrong:096b}"[: CAPACITY[schema]], True, schema
         return bits[: CAPACITY[schema]], False, schema
 
 

@@ -157,10 +157,25 @@ class TestDetector:
         assert _trustmark.TrustMark.fetched == []
 
 
+class Broken(types.ModuleType):
+    def __getattr__(self, name):
+        raise RuntimeError("operator torchvision::nms does not exist")
+
+
+@pytest.fixture
+def without_package(monkeypatch):
+    for name in ("trustmark", "trustmark.trustmark", "trustmark.datalayer"):
+        monkeypatch.setitem(sys.modules, name, None)
+
+
 class TestWeights:
-    def test_without_the_package_it_names_the_extra(self, monkeypatch, tmp_path):
-        monkeypatch.setitem(sys.modules, "trustmark", None)
+    def test_without_the_package_it_names_the_extra(self, without_package, tmp_path):
         with pytest.raises(MissingExtraError, match=r"morelli\[trustmark\]"):
+            make_detectors(settings_of(tmp_path))
+
+    def test_a_package_that_is_broken_says_so(self, package, monkeypatch, tmp_path):
+        monkeypatch.setitem(sys.modules, "trustmark.datalayer", Broken("trustmark.datalayer"))
+        with pytest.raises(MorelliError, match=r"cannot be imported .*operator torchvision::nms"):
             make_detectors(settings_of(tmp_path))
 
     def test_missing(self, package, tmp_path):
@@ -181,7 +196,6 @@ class TestWeights:
         with pytest.raises(MorelliError, match="variant"):
             make_detectors(settings_of(weights, variant))
 
-    def test_a_missing_extra_stops_before_any_image(self, monkeypatch, tmp_path):
-        monkeypatch.setitem(sys.modules, "trustmark", None)
+    def test_a_missing_extra_stops_before_any_image(self, without_package, tmp_path):
         with pytest.raises(MissingExtraError):
             list(inspect([tmp_path / "none.png"], settings_of(tmp_path)))

@@ -134,11 +134,16 @@ def _import() -> tuple[Any, Any, Mapping[str, str]]:
         from trustmark.trustmark import MODEL_CHECKSUMS, TrustMark
     except ImportError as error:
         raise MissingExtraError("The watermark detector trustmark", "trustmark") from error
+    except Exception as error:  # RuntimeError where torchvision does not fit torch
+        raise MorelliError(f"The package trustmark cannot be imported ({type(error).__name__}: {error}).") from error
     return TrustMark, DataLayer, MODEL_CHECKSUMS
 
 
 def _verify(folder: Path, variant: str, checksums: Mapping[str, str]) -> None:
-    """Refuse weights that are missing or are not the published ones; the package would fetch others without asking."""
+    """Refuse weights that are missing or are not the published ones.
+
+    The package would fetch others without asking, and its YAML file says which classes are made.
+    """
     for name in (f"trustmark_{variant}.yaml", f"decoder_{variant}.ckpt"):
         try:
             with (folder / name).open("rb") as file:
