@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 from typing import Any, Final
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
-from scipy.stats import binom
 
 from morelli.provenance.layers import Settings
 from morelli.provenance.watermarks._dwtdct import BLOCK, Conversion, Votes, read_votes
@@ -121,7 +121,8 @@ def match_payload(votes: Votes, payload: NDArray[np.bool_]) -> tuple[float, dict
     agreeing = (phases_of_payload[:, counted] == bits[counted]).sum(axis=1)
     agree = int(agreeing[0])
     total = int(counted.sum())
-    return float(binom.sf(agree - 1, total, 0.5)), {
+    tail = sum(comb(total, count) for count in range(agree, total + 1)) / 2**total
+    return tail, {
         "bits": total,
         "agree": agree,
         "agree_in_other_phases": int(agreeing[1:].max(initial=0)),

@@ -109,7 +109,7 @@ def chance_of_word(schema: int, corrected: int) -> float:
     Examples
     --------
     >>> f"{chance_of_word(3, 3):.2g} {chance_of_word(3, 0):.2g} {chance_of_word(0, 8):.2g}"
-    '0.018 1.2e-07 5.2e-07'
+    '0.018 1.2e-07 5e-07'
     """
     within = sum(comb(_PROTECTED, count) for count in range(corrected + 1))
     return min(1.0, len(_CHECK_BITS) * within / 2.0 ** (_CHECK_BITS[schema] + 4))
