@@ -64,8 +64,8 @@ class Verdict:
         sha256 of the file; None where its bytes could not be read.
     decision : str
         ``attributed``: the prediction set has one member. ``ambiguous``: it has several. ``unknown``: the image is
-        unlike what any candidate makes (the open-set p-value is below the bundle's level). ``conflict``: what is declared
-        about the image contradicts its pixels, see `provenance`. ``unreadable``: see `error`.
+        unlike what any candidate makes (the open-set p-value is below the bundle's level). ``conflict``: what is
+        declared about the image contradicts its pixels, see `provenance`. ``unreadable``: see `error`.
     label, probability : str or None, float or None
         The most probable candidate, for ``attributed`` and ``ambiguous``.
     lineage : Lineage

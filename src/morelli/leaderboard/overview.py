@@ -18,7 +18,6 @@ from morelli.leaderboard.costs import Curve, Prices, cost_section, measure_costs
 from morelli.leaderboard.defence.defending import defend
 from morelli.leaderboard.embedding import attack_board, attack_encoder, distance_encoder
 from morelli.leaderboard.exposure import assess, exposure_section, prompts_section
-from morelli.leaderboard.section import Section
 from morelli.leaderboard.target import measure_targets, target_section
 from morelli.leaderboard.votes import (
     Price,
@@ -33,6 +32,7 @@ from morelli.leaderboard.votes import (
     simulate_board,
     votes_needed,
 )
+from morelli.studies.section import Section
 from morelli.trials.runner import kept_features
 
 __all__ = ["Ballots", "Overview", "survey"]
@@ -269,7 +269,10 @@ def _recognition(attacked: AttackResult) -> Recognition:
 def _curve(attacked: AttackResult) -> Curve:
     """Return how often the first attributor is right, by references."""
     rows = attacked.sections[0].long["accuracy"].to_pylist()
-    own = sorted((r for r in rows if r["attributor"] == rows[0]["attributor"]), key=lambda row: row["references"])
+    own = sorted(
+        (row for row in rows if (row["attributor"], row["reads"]) == (rows[0]["attributor"], "all")),
+        key=lambda row: row["references"],
+    )
     return Curve(
         tuple(row["references"] for row in own),
         tuple(row["accuracy"] for row in own),

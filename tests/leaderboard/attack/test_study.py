@@ -5,6 +5,7 @@ import pytest
 from morelli.attributors.registry import parse_attributor
 from morelli.errors import MorelliError
 from morelli.leaderboard.attack import Attack, attack_frame, default_attackers, study
+from morelli.leaderboard.attack.study import reading
 from morelli.trials.plan import Bench, fits_of
 
 from ._planted import ENCODER
@@ -109,3 +110,14 @@ def test_a_study_is_refused_where_its_numbers_make_no_sense():
     for wrong in ({"references": ()}, {"references": (1, 1)}, {"references": (-1,)}, {"draws": 0}, {"candidates": 1}):
         with pytest.raises(MorelliError, match=r"not "):
             Attack(**wrong)
+
+
+def test_attackers_read_the_encoder_that_is_asked_for():
+    assert reading(["prompt-fused", " prompt-knn "], ENCODER) == [f"prompt-fused@{ENCODER}", f"prompt-knn@{ENCODER}"]
+    assert reading(["marra", "dzanic", "centroid@dzanic-spectrum"], ENCODER) == [
+        "marra",
+        "dzanic",
+        "centroid@dzanic-spectrum",
+    ]
+    with pytest.raises(MorelliError, match="nobody"):
+        reading(["nobody"], ENCODER)

@@ -4,7 +4,7 @@ import pytest
 
 from morelli.errors import MorelliError
 from morelli.leaderboard.costs import Curve, Prices, allocate_references, cost_section, curve_of_board, measure_costs
-from morelli.report.leaderboard import write_sections
+from morelli.report.sections import write_sections
 
 from .._planted_boards import planted
 

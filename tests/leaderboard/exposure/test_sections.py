@@ -10,8 +10,8 @@ import pytest
 
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.leaderboard.exposure import assess, attack_curve, curve_section, exposure_section, prompts_section
-from morelli.leaderboard.section import Section
-from morelli.report.leaderboard import write_sections
+from morelli.report.sections import write_sections
+from morelli.studies.section import Section
 
 from ._planted import planted
 

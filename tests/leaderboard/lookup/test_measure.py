@@ -12,7 +12,7 @@ from morelli.catalog import COLUMNS, Catalog
 from morelli.errors import CatalogError, MorelliError
 from morelli.leaderboard.costs import curve_of_board
 from morelli.leaderboard.lookup import lookup_section, measure_lookup, paraphrases_of
-from morelli.report.leaderboard import write_sections
+from morelli.report.sections import write_sections
 from morelli.trials.metrics import cluster_bootstrap_interval
 
 from .._planted_boards import planted

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from morelli.leaderboard.target import measure_targets, target_section
-from morelli.report.leaderboard import write_sections
+from morelli.report.sections import write_sections
 
 from .._planted_boards import planted
 

@@ -23,7 +23,7 @@ from morelli.leaderboard.votes import (
     voters_section,
     votes_needed,
 )
-from morelli.report.leaderboard import write_sections
+from morelli.report.sections import write_sections
 
 NAMES = ("a", "<b>", "c, d", "ü", "=e")
 

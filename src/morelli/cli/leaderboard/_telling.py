@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from morelli.leaderboard.section import Section
+    from morelli.studies.section import Section
 
 __all__ = [
     "AttackEncoderOption",
@@ -109,7 +109,7 @@ def tell_sections(
         The first of them has no answer to its question; all is written and printed before.
     """
     from morelli._version import __version__
-    from morelli.report.leaderboard import write_sections
+    from morelli.report.sections import write_sections
     from morelli.studies import command_line
 
     about = {"command": command_line(), "morelli": __version__, **provenance}
@@ -125,7 +125,7 @@ def tell_sections(
 def _print_sections(sections: Sequence[Section], output: Path, written: Sequence[Path], brief: bool) -> None:
     from rich.console import Console
 
-    from morelli.report.leaderboard import section_tables
+    from morelli.report.sections import section_tables
 
     console = Console()
     for section in sections:

@@ -47,7 +47,7 @@ def attack(
             "--attributor",
             "-a",
             metavar="NAMES",
-            help="Who attacks, separated by commas, each NAME or NAME@ENCODER; see morelli attributors.",
+            help="Who attacks, separated by commas, each NAME (on --encoder) or NAME@ENCODER; see morelli attributors.",
             show_default="all that fit, on --encoder",
         ),
     ] = None,

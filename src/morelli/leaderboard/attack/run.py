@@ -11,11 +11,11 @@ from morelli.catalog import Catalog
 from morelli.encoders import FeatureCache
 from morelli.errors import MorelliError
 from morelli.leaderboard.attack.long import accuracy_table, long_tables, recognition_table
-from morelli.leaderboard.attack.study import Attack, attack_frame, default_attackers
+from morelli.leaderboard.attack.study import Attack, attack_frame, default_attackers, reading
 from morelli.leaderboard.embedding import attack_board, attack_encoder
 from morelli.leaderboard.exposure import attack_curve, curve_section
-from morelli.leaderboard.section import Section
 from morelli.studies.run import run_study
+from morelli.studies.section import Section
 from morelli.studies.study_result import StudyResult
 from morelli.trials.runner import kept_features
 
@@ -71,7 +71,7 @@ def run_attack(
     attributors : sequence of str, optional
         By default those of `default_attackers`.
     encoder : str, optional
-        What attributors read that are told prompts, unless they name their own; see
+        What attributors read that neither name an encoder nor have a special one of their own; see
         :func:`morelli.leaderboard.embedding.attack_encoder`.
     references, draws, candidates, short, parts
         As the settings of `Attack`; `parts` are its `families`.
@@ -93,7 +93,7 @@ def run_attack(
     catalog.column(label)
     reader = attack_encoder(encoder)
     study = Attack(references=tuple(references), draws=draws, candidates=candidates, short=short, families=parts)
-    names = default_attackers(reader.name) if attributors is None else attributors
+    names = default_attackers(reader.name) if attributors is None else reading(attributors, reader.name)
     frame = attack_frame(catalog, names, label=label, folds=folds, seed=seed)
     if any(size < 2 for size in pools):  # before hours are spent on all else
         raise MorelliError(f"A pool has two candidates or more, not {min(pools)}.")

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from morelli.attributors.prompts import embedding_of
-from morelli.attributors.registry import parse_attributor
+from morelli.attributors.registry import DEFAULT_ATTRIBUTOR, get_attributor_info, parse_attributor
 from morelli.catalog import Catalog
 from morelli.encoders import join_encoders
 from morelli.errors import MorelliError
@@ -20,7 +20,7 @@ from morelli.trials.cells import Results
 from morelli.trials.same_prompt import SamePrompt
 from morelli.trials.trial import Trial
 
-__all__ = ["Attack", "attack_frame", "default_attackers"]
+__all__ = ["Attack", "attack_frame", "default_attackers", "reading"]
 
 _EMBEDDING_ONLY = ("prompt-centroid:cosine", "prompt-knn", "prompt-lda", "prompt-mlp", "prompt-mlp:text")
 
@@ -41,6 +41,32 @@ def default_attackers(encoder: str) -> list[str]:
     told = ["prompt-fused", "prompt-centroid", *_EMBEDDING_ONLY]
     rivals = ["marra", "dzanic", *(["resnet50:small"] if find_spec("torch") and find_spec("transformers") else [])]
     return [*(f"{name}@{encoder}" for name in told), f"fused@{encoder}", *rivals]
+
+
+def reading(names: Sequence[str], encoder: str) -> list[str]:
+    """Return attributors that read `encoder`, but for those that name one or have a special one of their own.
+
+    Parameters
+    ----------
+    names : sequence of str
+        ``name`` or ``name@encoder``.
+    encoder : str
+
+    Raises
+    ------
+    MorelliError
+        There is no such attributor.
+
+    Examples
+    --------
+    >>> reading(["prompt-fused", "marra", "prompt-knn@forensic"], "forensic[colour]")
+    ['prompt-fused@forensic[colour]', 'marra', 'prompt-knn@forensic']
+    """
+    general = get_attributor_info(DEFAULT_ATTRIBUTOR).encoder
+    bare = [name.strip() for name in names]
+    return [
+        name if "@" in name or get_attributor_info(name).encoder != general else f"{name}@{encoder}" for name in bare
+    ]
 
 
 def attack_frame(

@@ -11,8 +11,8 @@ from morelli.leaderboard.costs.allocation import Allocation
 from morelli.leaderboard.costs.curve import Needed
 from morelli.leaderboard.costs.measure import CostResult
 from morelli.leaderboard.costs.paper import RECONSTRUCTIONS
-from morelli.leaderboard.section import Section
 from morelli.studies.findings import Column, Findings, Level, LineChart, Point, Series, Table
+from morelli.studies.section import Section
 
 __all__ = ["cost_section"]
 

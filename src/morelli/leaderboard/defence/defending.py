@@ -21,7 +21,7 @@ from morelli.leaderboard.defence.results import DefenceResult
 from morelli.leaderboard.defence.sample import deal_images
 from morelli.leaderboard.defence.section import defence_section
 from morelli.leaderboard.defence.surrogates import SurrogateEncoder, check_held_out, held_out
-from morelli.leaderboard.section import Section
+from morelli.studies.section import Section
 
 __all__ = ["CANDIDATES", "SPARE", "Defended", "defend"]
 

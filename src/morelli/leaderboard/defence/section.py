@@ -9,8 +9,8 @@ import pyarrow as pa
 from morelli.errors import MorelliError
 from morelli.leaderboard.defence.container import ContainerResult
 from morelli.leaderboard.defence.results import DefenceResult, Score
-from morelli.leaderboard.section import Section
 from morelli.studies.findings import Bar, BarChart, Chart, Column, Findings, Level, ScatterChart, Table
+from morelli.studies.section import Section
 
 __all__ = ["defence_section"]
 

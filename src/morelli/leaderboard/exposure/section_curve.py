@@ -7,8 +7,8 @@ import pyarrow as pa
 from morelli.leaderboard import paper
 from morelli.leaderboard.exposure._exposure_words import within
 from morelli.leaderboard.exposure.curve import TOPS, AttackCurve, CurvePoint
-from morelli.leaderboard.section import Section
 from morelli.studies.findings import Chart, Column, Findings, Level, LineChart, Point, Series, Table, Value
+from morelli.studies.section import Section
 from morelli.studies.words import percent
 from morelli.trials.metrics import none_for_nan
 

@@ -12,7 +12,6 @@ from morelli.leaderboard.exposure._exposure_tables import PAIR_COLUMNS, exposure
 from morelli.leaderboard.exposure._exposure_words import confused, foretold, notes_of, separable, varied
 from morelli.leaderboard.exposure._resampling import mean_defined
 from morelli.leaderboard.exposure.assessment import Assessment
-from morelli.leaderboard.section import Section
 from morelli.studies.findings import (
     Bar,
     BarChart,
@@ -25,6 +24,7 @@ from morelli.studies.findings import (
     ScatterChart,
     Series,
 )
+from morelli.studies.section import Section
 from morelli.trials.metrics import none_for_nan
 
 __all__ = ["exposure_section"]

@@ -9,7 +9,6 @@ from morelli.leaderboard.exposure._exposure_tables import nones
 from morelli.leaderboard.exposure._exposure_words import within
 from morelli.leaderboard.exposure.advisor import Choice
 from morelli.leaderboard.exposure.assessment import Assessment
-from morelli.leaderboard.section import Section
 from morelli.studies.findings import (
     Bar,
     BarChart,
@@ -23,6 +22,7 @@ from morelli.studies.findings import (
     Table,
     Value,
 )
+from morelli.studies.section import Section
 from morelli.studies.words import percent
 from morelli.trials.metrics import none_for_nan
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from morelli.leaderboard.lookup.conditions import CONDITIONS, KNOWN
 from morelli.leaderboard.lookup.measure import LookupResult
-from morelli.leaderboard.section import Section
 from morelli.studies.findings import Bar, BarChart, Column, Findings, Level, LineChart, Point, Series, Table
+from morelli.studies.section import Section
 from morelli.trials.metrics import none_for_nan
 
 __all__ = ["lookup_section"]

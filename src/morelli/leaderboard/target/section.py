@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from morelli.leaderboard.paper import ONE_AGAINST_REST, ONE_CLASS
-from morelli.leaderboard.section import Section
 from morelli.leaderboard.target._tables import (
     area_table,
     by_references,
@@ -23,6 +22,7 @@ from morelli.leaderboard.target._tables import (
 )
 from morelli.leaderboard.target.measure import AREAS, Figure, TargetResult
 from morelli.studies.findings import Bar, BarChart, Findings, Level, LineChart, Point, Series
+from morelli.studies.section import Section
 from morelli.trials.metrics import none_for_nan
 
 __all__ = ["target_section"]

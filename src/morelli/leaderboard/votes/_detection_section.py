@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import isfinite
 
-from morelli.leaderboard.section import Section
 from morelli.leaderboard.votes._rows import long_table, reached_share, row_of
 from morelli.leaderboard.votes.detection import Detected, DetectionStudy, RocPoint
 from morelli.leaderboard.votes.rigging import Needed, Rigging
 from morelli.studies.findings import Chart, Column, Findings, LineChart, Point, Series, Table
+from morelli.studies.section import Section
 from morelli.studies.words import percent
 
 __all__ = ["detection_section"]

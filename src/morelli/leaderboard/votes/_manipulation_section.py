@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from morelli.leaderboard.section import Section
 from morelli.leaderboard.votes._rows import long_table, row_of
 from morelli.leaderboard.votes.rigging import Needed, Rigging
 from morelli.studies.findings import Chart, Column, Findings, LineChart, Point, Series, Table
+from morelli.studies.section import Section
 from morelli.studies.words import percent
 
 __all__ = ["manipulation_section"]

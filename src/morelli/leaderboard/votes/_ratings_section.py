@@ -9,11 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from morelli.leaderboard.section import Section
 from morelli.leaderboard.votes.ballots import Votes
 from morelli.leaderboard.votes.elo import OnlineElo
 from morelli.leaderboard.votes.ratings import ELO, Ratings
 from morelli.studies.findings import Bar, BarChart, Chart, Column, Findings, HeatMap, Level, Table
+from morelli.studies.section import Section
 from morelli.studies.words import percent
 
 __all__ = ["ratings_section", "voters_section"]

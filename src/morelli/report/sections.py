@@ -1,4 +1,4 @@
-"""The leaderboard desk on disk: one page with a part for each analysis, and the files behind it."""
+"""What a desk found, on disk: one page with a part for each analysis, and the files behind it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ from morelli.studies.findings import Findings, Table
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from morelli.leaderboard.section import Section
+    from morelli.studies.section import Section
 
 __all__ = ["render_sections", "section_tables", "sections_headline", "write_sections"]
 
 SCHEMA_VERSION: Final = 1
-_PAGE, _DOCUMENT = "leaderboard.html", "leaderboard.json"
+DESKS: Final = ("leaderboard", "audit")
+"""Names that pages and documents may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +63,25 @@ def section_tables(section: Section, width: int = 100) -> list[RichTable]:
     return [table_rich(table, width) for table in section.findings.tables]
 
 
-def render_sections(sections: Sequence[Section], *, title: str, provenance: Mapping[str, Any]) -> str:
+def render_sections(
+    sections: Sequence[Section], *, title: str, provenance: Mapping[str, Any], desk: str = "leaderboard"
+) -> str:
     """Render sections as a whole HTML document that loads nothing from anywhere; parameters as for `write_sections`."""
     named = _named(sections)
-    return _page(named, [draw(section.findings) for section in named], title, provenance)
+    return _page(named, [draw(section.findings) for section in named], title, provenance, desk)
 
 
 def write_sections(
-    sections: Sequence[Section], folder: Path, *, title: str, provenance: Mapping[str, Any]
+    sections: Sequence[Section],
+    folder: Path,
+    *,
+    title: str,
+    provenance: Mapping[str, Any],
+    desk: str = "leaderboard",
 ) -> list[Path]:
     """Write sections: the page, JSON, figures, tables for papers, and the long tables.
 
-    ``leaderboard.html`` and ``leaderboard.json``; every long table as ``SECTION-NAME.parquet`` and ``.csv``; every
+    ``DESK.html`` and ``DESK.json``; every long table as ``SECTION-NAME.parquet`` and ``.csv``; every
     table as ``tables/SECTION-NAME.csv``, ``.md`` and ``.tex``; every chart as ``figures/SECTION-NAME.svg`` and
     ``.png``. Tables and figures that an earlier run left in `folder` and that this one does not make are removed. The
     same sections give the same bytes.
@@ -87,6 +95,8 @@ def write_sections(
     title : str
     provenance : mapping of str to Any
         What the results rest on; a ``command`` stands out.
+    desk : {"leaderboard", "audit"}, default "leaderboard"
+        Whose page it is: the first word of its files.
 
     Returns
     -------
@@ -101,7 +111,7 @@ def write_sections(
     named = _named(sections)
     # All is drawn before anything is written, so that what cannot be drawn leaves an earlier page whole.
     drawn = [draw(section.findings) for section in named]
-    page = _page(named, drawn, title, provenance)
+    page = _page(named, drawn, title, provenance, desk)
     files = sorted(name for one in drawn for name in one.files)
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -133,10 +143,11 @@ def write_sections(
             write_text(folder / name, text)
         for name, data in one.images.items():
             write_bytes(folder / name, data)
-    remove_stale(folder, files, _DOCUMENT)
-    write_text(folder / _DOCUMENT, listing)
-    write_text(folder / _PAGE, page)
-    return [folder / _PAGE, folder / _DOCUMENT, *long, *(folder / name for one in drawn for name in one.files)]
+    document_file, page_file = folder / f"{desk}.json", folder / f"{desk}.html"
+    remove_stale(folder, files, document_file.name)
+    write_text(document_file, listing)
+    write_text(page_file, page)
+    return [page_file, document_file, *long, *(folder / name for one in drawn for name in one.files)]
 
 
 def _named(sections: Sequence[Section]) -> list[Section]:
@@ -150,7 +161,11 @@ def _long_name(section: Section, name: str) -> str:
     return f"{section.name}-{name}"
 
 
-def _page(sections: Sequence[Section], drawn: Sequence[Drawn], title: str, provenance: Mapping[str, Any]) -> str:
+def _page(
+    sections: Sequence[Section], drawn: Sequence[Drawn], title: str, provenance: Mapping[str, Any], desk: str
+) -> str:
+    if desk not in DESKS:
+        raise ValueError(f"desk is one of {', '.join(DESKS)}, not {desk!r}")
     parts = [
         _Part(
             section.name,
@@ -164,7 +179,8 @@ def _page(sections: Sequence[Section], drawn: Sequence[Drawn], title: str, prove
     ]
     rest = {name: value for name, value in provenance.items() if name != "command"}
     return render(
-        "leaderboard.html",
+        "sections.html",
+        desk=desk,
         title=title,
         headline=sections_headline(sections),
         parts=parts,

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from morelli.errors import MorelliError
-from morelli.leaderboard.section import Section
-from morelli.report.leaderboard import render_sections, section_tables, sections_headline, write_sections
+from morelli.report.sections import render_sections, section_tables, sections_headline, write_sections
 from morelli.studies.findings import Findings
+from morelli.studies.section import Section
 
 from .pages import EVIL, check_self_contained
 from .study_results import BARS, HEAT, LINES, SCATTER, TABLE
@@ -78,3 +78,12 @@ def test_sections_need_names_of_their_own(tmp_path, sections):
 
 def test_tables_for_the_terminal():
     assert len(section_tables(section())) == 1
+
+
+def test_the_audit_desk_has_its_own_names(tmp_path):
+    files = write_sections([section()], tmp_path, title="Drift", provenance=ABOUT, desk="audit")
+    assert [path.name for path in files[:2]] == ["audit.html", "audit.json"]
+    page = files[0].read_text(encoding="utf-8")
+    assert "leaderboard.json" not in page and 'href="audit.json"' in page
+    with pytest.raises(ValueError, match="desk"):
+        write_sections([section()], tmp_path, title="Drift", provenance=ABOUT, desk="../x")
