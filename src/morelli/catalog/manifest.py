@@ -295,9 +295,7 @@ def _read_parquet(path: Path, columns: dict[str, str], others: Sequence[str]) ->
     return rows
 
 
-def _positions(
-    path: Path, header: Sequence[str], columns: Mapping[str, str], others: Sequence[str]
-) -> dict[str, int]:
+def _positions(path: Path, header: Sequence[str], columns: Mapping[str, str], others: Sequence[str]) -> dict[str, int]:
     """Map each role that the header serves to its position; complain about what is missing or ambiguous."""
     existing = ", ".join(name for name in header if name) or "none"
     if not any(header):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from morelli._plugins import load_plugins
@@ -67,7 +66,7 @@ class Settings:
     aliases: Path | None = None
     lineage: Path | None = None
     limits: Limits = field(default_factory=Limits)
-    options: Mapping[str, Any] = MappingProxyType({})
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Layer(Protocol):

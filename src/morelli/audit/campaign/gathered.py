@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from morelli.audit.campaign.parts import by_month
 from morelli.audit.campaign.records import Records
 
 __all__ = ["Gathered", "gather"]
@@ -34,8 +36,9 @@ class Gathered:
         0 where there is none.
     in_references : ndarray of bool, shape (n,)
         Whether the bundle was fitted to this very file.
-    conflict : ndarray of bool, shape (n,)
-        Whether what is declared contradicts the pixels.
+    decision : ndarray of int8, shape (n,)
+        Number of each verdict's decision among `decision_names`.
+    decision_names : tuple of str
     unknown : ndarray of bool, shape (n,)
         Whether the open-set p-value is below the bundle's level.
     image_of : ndarray of int32, shape (files,)
@@ -53,7 +56,8 @@ class Gathered:
     open_set_p: NDArray[np.float64]
     phash: NDArray[np.uint64]
     in_references: NDArray[np.bool_]
-    conflict: NDArray[np.bool_]
+    decision: NDArray[np.int8]
+    decision_names: tuple[str, ...]
     unknown: NDArray[np.bool_]
     image_of: NDArray[np.int32]
     part_of: dict[str, NDArray[np.int32]]
@@ -64,6 +68,12 @@ class Gathered:
 
     def __len__(self) -> int:
         return len(self.number)
+
+    @property
+    def conflict(self) -> NDArray[np.bool_]:
+        """Whether what is declared contradicts the pixels, shape (n,)."""
+        known = np.array([name == "conflict" for name in self.decision_names], dtype=np.bool_)
+        return np.asarray(known[self.decision]) if len(self) else np.zeros(0, np.bool_)
 
     @property
     def n_files(self) -> int:
@@ -101,11 +111,14 @@ def gather(
         Of the bundle.
     """
     (n,) = next(
-        records.query("SELECT count(DISTINCT image_id) FROM files JOIN verdicts USING (image_id) WHERE log_proba NOT NULL")
+        records.query(
+            "SELECT count(DISTINCT image_id) FROM files JOIN verdicts USING (image_id) WHERE log_proba NOT NULL"
+        )
     )
     number, phash = np.zeros(n, np.int64), np.zeros(n, np.int64)
     log_proba, p = np.zeros((n, n_candidates), np.float32), np.zeros(n)
-    in_references, conflict = np.zeros((2, n), np.bool_)
+    in_references, decision_of = np.zeros(n, np.bool_), np.zeros(n, np.int8)
+    words_used: dict[str, int] = {}
     decisions: dict[str, int] = {}
     named: dict[str, int] = {}
     outcomes: dict[str, int] = {}
@@ -121,7 +134,8 @@ def gather(
         i = row_of[key] = len(row_of)
         number[i], log_proba[i], p[i] = key, np.frombuffer(words, "<f4"), open_set_p
         phash[i] = own_hash or 0
-        in_references[i], conflict[i] = image_id in references, decision == "conflict"
+        in_references[i] = image_id in references
+        decision_of[i] = words_used.setdefault(decision, len(words_used))
     image_of, part_of, part_names = _files(records, row_of)
     return Gathered(
         number,
@@ -129,7 +143,8 @@ def gather(
         p,
         phash.view(np.uint64),
         in_references,
-        conflict,
+        decision_of,
+        tuple(words_used),
         p < open_set_level,
         image_of,
         part_of,
@@ -147,23 +162,17 @@ def _files(
     codes = np.zeros((len(by), n), np.int32)
     numbers: list[dict[str, int]] = [{} for _ in by]
     cells: dict[str, list[str | None]] = {}  # few parts, many files: each distinct text is parsed once
-    query = (
-        "SELECT cells, verdicts.id FROM files LEFT JOIN verdicts ON verdicts.image_id = files.image_id ORDER BY seq"
-    )
+    query = "SELECT cells, verdicts.id FROM files LEFT JOIN verdicts ON verdicts.image_id = files.image_id ORDER BY seq"
     for i, (text, key) in enumerate(records.query(query)):
         image_of[i] = -1 if key is None else row_of.get(key, -1)
         if text not in cells:
-            cells[text] = _parsed(text)
+            cells[text] = json.loads(text)
         for c, value in enumerate(cells[text]):
             codes[c, i] = numbers[c].setdefault(value or "", len(numbers[c]))
-    names = {column: list(known) for column, known in zip(by, numbers, strict=True)}
-    return image_of, dict(zip(by, codes, strict=True)), names
-
-
-def _parsed(text: str) -> list[str | None]:
-    import json
-
-    return list(json.loads(text))
+    part_of, names = {}, {}
+    for column, own, known in zip(by, codes, numbers, strict=True):
+        part_of[column], names[column], _ = by_month(own, list(known))
+    return image_of, part_of, names
 
 
 def _commonest_first(counts: dict[str, int]) -> dict[str, int]:

@@ -185,7 +185,9 @@ def _digest(path: Path) -> str:
 def _judge(bundle: Bundle, look: Look) -> Judged:
     pixels = judge_extraction(bundle, look.extraction, look.image_id)
     verdict = combine(pixels, look.provenance, classes=bundle.classes, lineages=bundle.lineages)
-    return Judged(verdict, look.bytes, _words(bundle, pixels), look.phash)
+    statuses = {report.layer: report.status for report in look.provenance.layers}
+    named = {fact.model or fact.value for fact in look.provenance.facts if fact.claim == "generator"}
+    return Judged(verdict, look.bytes, _words(bundle, pixels), look.phash, statuses, tuple(sorted(named)))
 
 
 def _words(bundle: Bundle, verdict: Verdict) -> NDArray[np.float32] | None:

@@ -34,7 +34,8 @@ _CREATE: Final = (
     "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
     """CREATE TABLE verdicts (
         id INTEGER PRIMARY KEY, image_id TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, decision TEXT NOT NULL,
-        label TEXT, agreement TEXT, log_proba BLOB, open_set_p REAL, phash INTEGER, document BLOB NOT NULL)""",
+        label TEXT, agreement TEXT, log_proba BLOB, open_set_p REAL, phash INTEGER,
+        declared TEXT NOT NULL, document BLOB NOT NULL)""",
     "CREATE INDEX by_length ON verdicts (bytes)",
     """CREATE TABLE seen (
         path BLOB PRIMARY KEY, bytes INTEGER NOT NULL, mtime INTEGER NOT NULL, image_id TEXT NOT NULL) WITHOUT ROWID""",
@@ -81,12 +82,18 @@ class Judged:
     log_proba : ndarray, shape (K,), or None
         Of the candidates in the bundle's order; None where the image could not be judged.
     phash : int or None
+    statuses : dict of str to str
+        What each layer of provenance came to.
+    generators : tuple of str
+        What is declared as the generator.
     """
 
     verdict: Verdict
     bytes: int
     log_proba: NDArray[np.float32] | None
     phash: int | None
+    statuses: dict[str, str]
+    generators: tuple[str, ...] = ()
 
 
 class Records:
@@ -174,8 +181,8 @@ class Records:
         with _told(self.path), transaction(self._connection):
             self._connection.executemany(
                 "INSERT OR IGNORE INTO verdicts "
-                "(image_id, bytes, decision, label, agreement, log_proba, open_set_p, phash, document) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "(image_id, bytes, decision, label, agreement, log_proba, open_set_p, phash, declared, document) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 map(_verdict_row, judged),
             )
             self._connection.executemany(
@@ -212,6 +219,13 @@ class Records:
         """Yield the rows of a SELECT one by one."""
         with _told(self.path):
             yield from self._connection.execute(text, values)
+
+    def attach(self, path: Path, name: str) -> None:
+        """Make the tables of other records readable under a name of ours."""
+        with Records(path):  # complains where they are none
+            pass
+        with _told(path):
+            self._connection.execute(f"ATTACH DATABASE ? AS {name}", (os.fspath(path),))
 
     def verdict(self, number: int, path: str | None = None) -> Verdict:
         """Return the verdict with this number, for the file that is named; by default the first with these bytes."""
@@ -278,7 +292,7 @@ def _verdict_row(judged: Judged) -> tuple[Any, ...]:
     agreement = verdict.provenance.get("outcome")
     document = zlib.compress(json_line({**verdict.to_dict(), "uri": ""}).encode(), 6)
     return (verdict.image_id, judged.bytes, verdict.decision, verdict.label, agreement,
-            words, verdict.open_set_p, phash, document)  # fmt: skip
+            words, verdict.open_set_p, phash, json.dumps([judged.statuses, judged.generators]), document)  # fmt: skip
 
 
 def _verdict_of(document: bytes, uri: str) -> Verdict:

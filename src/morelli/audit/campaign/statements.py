@@ -124,6 +124,9 @@ class Suspect:
         Of "a claimed candidate made this image", by itself: many images by claimed candidates have small ones too.
     why : tuple of str
         Sentences, the weightiest first.
+    evidence : dict of str to float
+        Where another candidate is likelier: by how many nats each family of traces prefers it to the likeliest claimed
+        one.
     """
 
     name: str
@@ -136,6 +139,7 @@ class Suspect:
     suspicion: float
     p_value: float
     why: tuple[str, ...]
+    evidence: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,8 @@ class Cluster:
         The most typical image.
     members : tuple of int
         Numbers of the verdicts in the records, the most typical first.
+    paths : tuple of str
+        Of the first of these, to be opened.
     """
 
     name: str
@@ -207,6 +213,7 @@ class Cluster:
     nearest: tuple[tuple[str, int], ...]
     example: str
     members: tuple[int, ...] = field(repr=False)
+    paths: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +373,7 @@ class CampaignAudit:
         """Return JSON-able values, the schema version first."""
         values = asdict(self)
         for cluster in values["clusters"]:
-            del cluster["members"]  # they are the rows of its manifest
+            del cluster["members"], cluster["paths"]  # they are the rows of its manifest
         return {"schema_version": SCHEMA_VERSION, **_listed(values)}
 
     def summary(self) -> dict[str, Any]:
