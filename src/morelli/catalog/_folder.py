@@ -26,8 +26,8 @@ def walk_folder(
     """Give the parts (relative to `root`) of every file that could be an image, sorted by folder and name.
 
     A folder below `root` that cannot be listed is given too, with the error; beside files stands None. Symbolic links
-    to folders are followed, except into a folder that is being walked already. `passed_over` is told of every file whose
-    suffix is one of `SKIPPED_SUFFIXES`.
+    to folders are followed, except into a folder that is being walked already. `passed_over` is told of every file
+    whose suffix is one of `SKIPPED_SUFFIXES`.
 
     Raises
     ------

@@ -20,11 +20,13 @@ from morelli.cli import (
     explain,
     fit,
     leaderboard,
+    ledger,
     lists,
     networks,
     pixels,
     presence,
     prompts,
+    review,
     robustness,
     show,
     study,
@@ -55,6 +57,8 @@ register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(audit.app, name="audit")
+app.add_typer(ledger.app, name="ledger")
+register(app, "review", review.review)
 app.add_typer(ask.app, name="ask")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from morelli.audit.campaign import CONSISTENT, INCONSISTENT, CampaignAudit, Cluster, Mixture, Part, Suspect
 from morelli.provenance import STATUSES
-from morelli.report._findings import Grid, findings_grid, meter_of
+from morelli.report._findings import findings_grid, meter_of
 from morelli.report._page import render
 from morelli.report._sheets import draw_sheet
 from morelli.report._study_charts import chart_svg
@@ -27,7 +27,8 @@ _FAMILIES: Final = 6
 def render_campaign(audit: CampaignAudit) -> str:
     """Render an audit as a whole HTML document that loads nothing from anywhere.
 
-    Pictures are small and few whatever the campaign: those of the listed suspects, and of some groups of unknown images.
+    Pictures are small and few whatever the campaign: those of the listed suspects, and of some groups of unknown
+    images.
     Links lead to files of the same folder.
     """
     from markupsafe import Markup
@@ -107,7 +108,9 @@ def _tables(audit: CampaignAudit) -> list[Table]:
 
 def _decisions(decisions: Mapping[str, int], named: Mapping[str, int]) -> Table:
     total = max(1, sum(decisions.values()))
-    rows = [(word, None, n, n / total) for word, n in decisions.items() if word != "attributed"]
+    rows: list[tuple[str, str | None, int, float]] = [
+        (word, None, n, n / total) for word, n in decisions.items() if word != "attributed"
+    ]
     rows += [("attributed", name, n, n / total) for name, n in named.items()]
     rows.sort(key=lambda row: -row[2])
     columns = (
@@ -118,7 +121,7 @@ def _decisions(decisions: Mapping[str, int], named: Mapping[str, int]) -> Table:
 
 
 def _declared(audit: CampaignAudit) -> Table:
-    rows = tuple(
+    rows: tuple[tuple[str | int, ...], ...] = tuple(
         (layer.layer, *(layer.statuses.get(status, 0) for status in STATUSES)) for layer in audit.declared.layers
     )
     columns = (Column("layer", "layer"), *(Column(s.replace(" ", "_"), s, "count") for s in STATUSES))
@@ -145,9 +148,10 @@ def _parts(parts: Sequence[Part]) -> Table:
         for part in parts
     )  # fmt: skip
     columns = (
-        Column("column", "by"), Column("part", "part"), Column("outcome", "outcome"), Column("images", "images", "count"),
-        Column("unreadable", "unreadable", "count"), Column("p_value", "p", "p"), Column("p_corrected", "corrected p", "p"),
-        Column("foreign", "from elsewhere, of 100", "share"), Column("detectable", "noticed from, of 100", "share"),
+        Column("column", "by"), Column("part", "part"), Column("outcome", "outcome"),
+        Column("images", "images", "count"), Column("unreadable", "unreadable", "count"), Column("p_value", "p", "p"),
+        Column("p_corrected", "corrected p", "p"), Column("foreign", "from elsewhere, of 100", "share"),
+        Column("detectable", "noticed from, of 100", "share"),
     )  # fmt: skip
     note = "Corrected by Holm's method over the parts of one column. The page shows the first rows; parts.csv has all."
     return Table("parts", "Part by part", columns, rows, note)

@@ -44,8 +44,8 @@ def comparison_sentences(found: AuditComparison) -> list[str]:
     elif found.shares:
         sentences.append("No share changed by more than its interval allows for.")
     sentences.append(
-        f"Files: {counts['same']:,} the same, {counts['new']:,} new, {counts['gone']:,} gone, {counts['changed']:,} with "
-        f"other bytes, {counts['moved']:,} moved; of {counts['images in both']:,} images in both, "
+        f"Files: {counts['same']:,} the same, {counts['new']:,} new, {counts['gone']:,} gone, {counts['changed']:,} "
+        f"with other bytes, {counts['moved']:,} moved; of {counts['images in both']:,} images in both, "
         f"{counts['judged otherwise']:,} are judged otherwise."
     )
     sentences.append("The bundle is the same." if found.same_bundle else "The bundle is not the same.")
@@ -69,7 +69,7 @@ def render_audit_comparison(found: AuditComparison) -> str:
 
 
 def write_audit_comparison(found: AuditComparison, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write ``comparison.html`` and ``comparison.json``, each wholly or not at all; return the files, the page first."""
+    """Write ``comparison.html`` and ``comparison.json``, each wholly or not at all; return them in this order."""
     folder = Path(folder)
     document = json.dumps(json_ready(found.to_dict()), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     page = render_audit_comparison(found)

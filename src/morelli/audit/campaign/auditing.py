@@ -33,7 +33,6 @@ def audit_campaign(
     folder: str | os.PathLike[str],
     *,
     claimed: Sequence[str],
-    real: Sequence[str] = (),
     references: Catalog | None = None,
     stack: Stack | None = None,
     level: float = 0.05,
@@ -57,12 +56,10 @@ def audit_campaign(
         Made where it is missing.
     claimed : sequence of str
         Candidates of the bundle, any of which may have made any image.
-    real : sequence of str
-        Candidates that stand for real photographs.
     references : Catalog, optional
         Of references, to find images that nearly are among them; the very files are found by the bundle alone.
     stack : Stack, optional
-        Settings of provenance, limits and processes.
+        Settings of provenance, limits and processes, and which candidates stand for real photographs.
     level : float, default 0.05
         False-alarm rate of the test of the claim.
     n_draws : int, default 2000
@@ -84,12 +81,12 @@ def audit_campaign(
     """
     stack = Stack() if stack is None else stack
     check_names(bundle, claimed, "claimed")
-    check_names(bundle, real, "real", empty=True)
+    check_names(bundle, stack.photographs, "real", empty=True)
     if not 0 < level < 1:
         raise MorelliError(f"The level of the test must lie between 0 and 1, not {level}.")
     with Records(Path(folder) / RECORDS) as records:
         judge_campaign(bundle, campaign, records, stack, anew=anew, progress=progress)
-        measure = Measure(bundle, tuple(claimed), tuple(real), level, n_draws, seed)
+        measure = Measure(bundle, tuple(claimed), stack.photographs, level, n_draws, seed)
         return state(records, measure, source=os.fspath(campaign.source), references=references)
 
 

@@ -1,4 +1,4 @@
-"""Two audits side by side: what the shares changed by, how surely, and which images are new, gone or judged otherwise."""
+"""Two audits side by side: what shares changed by, how surely, and which images are new, gone or judged otherwise."""
 
 from __future__ import annotations
 

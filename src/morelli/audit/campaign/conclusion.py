@@ -37,8 +37,8 @@ def conclude(
     if claim.outcome == INCONSISTENT and n_suspects:
         sentences.append(
             f"{counted(n_suspects, 'image')} {'looks' if n_suspects == 1 else 'look'} least like the claim and "
-            f"{'stands' if n_suspects == 1 else 'stand'} first in the list; each of them is a hint where to look, and no "
-            "finding about that image."
+            f"{'stands' if n_suspects == 1 else 'stand'} first in the list; each of them is a hint where to look, and "
+            "no finding about that image."
         )
     sentences += _mixed(mixture, claim)
     sentences += _unlike(counts, n_clusters)
@@ -46,8 +46,8 @@ def conclude(
     sentences += _of_parts(parts)
     if copies.n_file:
         sentences.append(
-            f"{counted(copies.n_file, 'image')} of the set {'is' if copies.n_file == 1 else 'are'} among the references "
-            "that the bundle was fitted to: about those it says nothing new."
+            f"{counted(copies.n_file, 'image')} of the set {'is' if copies.n_file == 1 else 'are'} among the "
+            "references that the bundle was fitted to: about those it says nothing new."
         )
     return Conclusion(claim.outcome, tuple(sentences), tuple(_would_change(claim, counts)), tuple(_limits(claim)))
 
@@ -100,9 +100,8 @@ def _uncertainty(claim: Claim) -> list[str]:
     )
     found = [stated]
     if claim.foreign is not None and claim.foreign_low is not None and claim.foreign_high is not None:
-        found.append(
-            f"Estimated share of images from elsewhere: {share_words(claim.foreign, claim.foreign_low, claim.foreign_high)}."
-        )
+        share = share_words(claim.foreign, claim.foreign_low, claim.foreign_high)
+        found.append(f"Estimated share of images from elsewhere: {share}.")
     if claim.outcome != INCONSISTENT:
         found.append(_blindness(claim))
     return found
@@ -121,8 +120,8 @@ def _blindness(claim: Claim) -> str:
     if claim.detectable is None:
         return "It was not found out how many images from elsewhere would have been noticed."
     return (
-        f"With {counted(claim.n, 'image')}, {100 * claim.detectable:.0f} in 100 images from elsewhere would be noticed in "
-        "9 of 10 such audits; fewer may pass."
+        f"With {counted(claim.n, 'image')}, {100 * claim.detectable:.0f} in 100 images from elsewhere would be noticed "
+        "in 9 of 10 such audits; fewer may pass."
     )
 
 
@@ -173,9 +172,8 @@ def _conflicts(declared: Declared) -> list[str]:
     n = declared.outcomes.get("conflict", 0)
     if not n:
         return []
-    return [
-        f"What {counted(n, 'image')} {'declares' if n == 1 else 'declare'} contradicts {'its' if n == 1 else 'their'} pixels."
-    ]
+    whose = "declares contradicts its" if n == 1 else "declare contradicts their"
+    return [f"What {counted(n, 'image')} {whose} pixels."]
 
 
 def _of_parts(parts: Sequence[Part]) -> list[str]:
@@ -199,9 +197,9 @@ def _would_change(claim: Claim, counts: Counts) -> list[str]:
         found.append("More images of the same source: a share that is too small to be noticed now may show.")
     elif claim.outcome == INCONSISTENT:
         found.append(
-            "An explanation of the images that stand first: another version or settings of a claimed model, or editing "
-            "and recompression that the references did not go through, look like another source. References of these, "
-            "added to the bundle, would show it."
+            "An explanation of the images that stand first: another version or settings of a claimed model, or "
+            "editing and recompression that the references did not go through, look like another source. References "
+            "of these, added to the bundle, would show it."
         )
     else:
         found.append("More readable images: the more there are, the smaller the share that can be told.")
@@ -217,7 +215,7 @@ def _limits(claim: Claim) -> list[str]:
         "close relatives above all.",
         "All answers are among the candidates that the bundle knows, and rest on its references; images that were "
         "scaled, edited or recompressed since are judged less well.",
-        f"The false-alarm rate of {100 * claim.level:.3g} in 100 holds for images like the references. It does not hold "
+        f"The false-alarm rate of {100 * claim.level:.3g} in 100 holds for sets of images like the references, and not "
         "for one image of the list: with enough images, some by the claimed models stand far out.",
         "Declarations can be stripped and forged. That nothing is declared says nothing.",
         "This is a reason to ask, to look and to test again; by itself it settles no dispute.",

@@ -38,12 +38,15 @@ class Stack:
         Of the layers of provenance; its limits hold for decoding too.
     layers : tuple of str or None
         Which layers are examined, in the order of examination; None for all.
+    photographs : tuple of str
+        Candidates that stand for photographs by cameras.
     workers : int or None
         Processes that look at images.
     """
 
     settings: Settings = field(default_factory=Settings)
     layers: tuple[str, ...] | None = None
+    photographs: tuple[str, ...] = ()
     workers: int | None = None
 
     def identity(self, bundle: Bundle) -> dict[str, Any]:
@@ -56,6 +59,7 @@ class Stack:
             "provenance": {
                 "layers": list(make_layers(settings, self.layers)),
                 **{name: None if path is None else _digest(Path(path)) for name, path in files.items()},
+                "photographs": sorted(self.photographs),
                 "options": {str(name): repr(value) for name, value in sorted(settings.options.items())},
             },
             "limits": asdict(settings.limits),
@@ -107,7 +111,7 @@ def judge_campaign(
         for look in look_at(paths(), bundle.encoder, stack.settings, stack.layers, stack.workers):
             one = waiting.pop(0)
             error = None if look.image_id is not None else str(look.extraction.error)
-            judged = None if look.image_id is None or records.has(look.image_id) else _judge(bundle, look)
+            judged = None if look.image_id is None or records.has(look.image_id) else _judge(bundle, look, stack)
             # A file that changed while it was looked at is looked at again by the next run.
             state = one.state if one.state is not None and _state(one.item.path) == one.state else None
             writer.add(_row(one.seq, one.item, look.image_id, error), state, judged)
@@ -182,9 +186,12 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _judge(bundle: Bundle, look: Look) -> Judged:
+def _judge(bundle: Bundle, look: Look, stack: Stack) -> Judged:
     pixels = judge_extraction(bundle, look.extraction, look.image_id)
-    verdict = combine(pixels, look.provenance, classes=bundle.classes, lineages=bundle.lineages)
+    lineages = dict(zip(bundle.classes, bundle.lineages, strict=True))
+    verdict = combine(
+        pixels, look.provenance, classes=bundle.classes, lineages=lineages, photographs=stack.photographs
+    )
     statuses = {report.layer: report.status for report in look.provenance.layers}
     named = {fact.model or fact.value for fact in look.provenance.facts if fact.claim == "generator"}
     return Judged(verdict, look.bytes, _words(bundle, pixels), look.phash, statuses, tuple(sorted(named)))
@@ -196,4 +203,4 @@ def _words(bundle: Bundle, verdict: Verdict) -> NDArray[np.float32] | None:
         return None
     given = {candidate.model: candidate.probability for candidate in verdict.candidates}
     proba = np.array([given[name] for name in bundle.classes])
-    return np.log(np.maximum(proba, np.finfo(np.float64).tiny)).astype(np.float32)
+    return np.asarray(np.log(np.maximum(proba, np.finfo(np.float64).tiny)), dtype=np.float32)

@@ -78,12 +78,12 @@ class Measure:
         found = test_consistency(
             words, p, self._codes, rehearsal, level=self.level, n_draws=self.n_draws, seed=self.seed
         )
-        outcome, reason = _outcome(found, len(p), unreadable)
+        outcome, why = _outcome(found, len(p), unreadable)
         low, high = found.share_interval
         claim = Claim(
             self.claimed,
             outcome,
-            reason,
+            why,
             len(p),
             float(found.statistic),
             float(found.p_value),

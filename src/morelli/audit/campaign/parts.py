@@ -15,7 +15,7 @@ _DAY: Final = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:[T 
 
 
 def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """Return p-values corrected for their number: comparing each with a level keeps the chance of any false alarm to it.
+    """Return p-values corrected for their number: below a level, the chance of any false alarm is no more than it.
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
 

@@ -42,6 +42,7 @@ _CREATE: Final = (
     """CREATE TABLE files (
         seq INTEGER PRIMARY KEY, name BLOB NOT NULL, path BLOB NOT NULL, image_id TEXT, error TEXT,
         cells TEXT NOT NULL)""",
+    "CREATE INDEX by_image ON files (image_id)",
 )
 
 
@@ -231,8 +232,7 @@ class Records:
         """Return the verdict with this number, for the file that is named; by default the first with these bytes."""
         document, first = next(
             self.query(
-                "SELECT document, (SELECT path FROM files WHERE files.image_id = verdicts.image_id ORDER BY seq LIMIT 1)"
-                " FROM verdicts WHERE id = ?",
+                "SELECT document, path FROM verdicts JOIN files USING (image_id) WHERE id = ? ORDER BY seq LIMIT 1",
                 (number,),
             )
         )
@@ -247,7 +247,7 @@ class Records:
         return [os.fsdecode(name) for (name,) in rows]
 
     def verdicts(self) -> Iterator[tuple[FileRow, Verdict]]:
-        """Yield every file with its verdict, in the order of the walk; of files that cannot be read one that says so."""
+        """Yield every file with its verdict, in the order of the walk; of one that cannot be read with its error."""
         rows = self.query(
             "SELECT seq, name, path, files.image_id, error, cells, document FROM files "
             "LEFT JOIN verdicts ON verdicts.image_id = files.image_id ORDER BY seq"

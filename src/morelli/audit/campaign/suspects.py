@@ -79,14 +79,13 @@ def _reasons(
     """Say what speaks against the claim, the weightiest first."""
     found = []
     if verdict.decision == "conflict":
-        said = verdict.provenance.get("sentence")
+        said = verdict.provenance.get("reason")
         found.append(str(said) if said else "What is declared about it contradicts its pixels.")
     if verdict.decision == "unknown" and verdict.open_set_p is not None:
         found.append(f"It looks like none of the candidates (open-set p = {verdict.open_set_p:.3f}).")
     if best.model not in claimed:
-        found.append(
-            f"{best.model} is likelier ({100 * best.probability:.0f}%) than {mine.model} ({100 * mine.probability:.1f}%)."
-        )
+        pair = f"{best.model} is likelier ({100 * best.probability:.0f}%) than {mine.model}"
+        found.append(f"{pair} ({100 * mine.probability:.1f}%).")
         strong = [family for family, gap in evidence.items() if gap > _STRONG]
         if strong:
             found.append(f"It is so by its {', '.join(strong[:_FAMILIES])}.")

@@ -94,7 +94,7 @@ def campaign(
     as_json: Annotated[bool, typer.Option("--json", help="Print the audit without single images as JSON.")] = False,
     workers: WorkersOption = None,
 ) -> None:
-    """Audit a folder of images against a claim: who made them, are they what the contract says?
+    """Audit a folder of images against a claim: were they made by what the contract says, and by what else.
 
     Every image goes through the whole stack, what is declared about it first and then its pixels. Then the set speaks,
     where few images per item become certainty: whether it is consistent with the claim, which images contradict it,
@@ -131,14 +131,14 @@ def campaign(
     images = open_campaign(source, split_words(by or ""))
     known = None if references is None else Catalog.read(references)
     settings = Settings(trust_anchors=trust, aliases=aliases, lineage=lineage)
-    stack = Stack(settings, tuple(split_words(layers)) if layers is not None else None, workers)
+    examined = None if layers is None else tuple(split_words(layers))
+    stack = Stack(settings, examined, tuple(real_names), workers)
     with _progress() as report:
         audit = audit_campaign(
             loaded,
             images,
             output,
             claimed=names,
-            real=real_names,
             references=known,
             stack=stack,
             level=level,
