@@ -7,6 +7,7 @@ from morelli.audit.campaign.comparing import AuditComparison, Change, compare_au
 from morelli.audit.campaign.judging import Stack, judge_campaign
 from morelli.audit.campaign.measuring import Measure
 from morelli.audit.campaign.records import RECORDS, FileRow, Judged, Records
+from morelli.audit.campaign.reviewing import for_review
 from morelli.audit.campaign.source import Campaign, Item, open_campaign
 from morelli.audit.campaign.statements import (
     CONSISTENT,
@@ -59,6 +60,7 @@ __all__ = [
     "audit_campaign",
     "check_names",
     "compare_audits",
+    "for_review",
     "judge_campaign",
     "open_campaign",
     "state",

@@ -14,6 +14,7 @@ import typer
 
 from morelli._text import printable, safe_text, split_words
 from morelli.cli._common import BundleArgument, WorkersOption, check_output
+from morelli.cli._ledger import open_ledger, who
 
 if TYPE_CHECKING:
     from morelli.audit.campaign import CampaignAudit
@@ -90,6 +91,14 @@ def campaign(
             help=f"Exit with status {CONDITION_HOLDS} if one holds: {', '.join(FAIL_ON)}.",
         ),
     ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="LEDGER",
+            help="Also record verdicts that a person should look at: a SQLite file, or postgresql://user@host/database.",
+        ),
+    ] = None,
     anew: Annotated[bool, typer.Option("--anew", help="Judge all images again, whatever DIR holds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the audit without single images as JSON.")] = False,
     workers: WorkersOption = None,
@@ -111,6 +120,7 @@ def campaign(
         morelli audit campaign approved.morelli assets.csv --claimed sdxl,sd3 --by vendor,date -o audit/
         morelli audit campaign approved.morelli drop/ --claimed sdxl -o audit/ --fail-on inconsistent
         morelli audit campaign approved.morelli drop/ --claimed sdxl -o audit/ --json | jq .claim
+        morelli audit campaign approved.morelli drop/ --claimed sdxl -o audit/ --ledger desk.sqlite
     """
     conditions = split_words(fail_on or "")
     for word in conditions:
@@ -128,6 +138,8 @@ def campaign(
     names, real_names = split_words(claimed), split_words(real or "")
     check_names(loaded, names, "claimed")  # before the images are looked for
     check_names(loaded, real_names, "real", empty=True)
+    if ledger is not None:
+        open_ledger(ledger, create=True).close()  # complains before the images are judged
     images = open_campaign(source, split_words(by or ""))
     known = None if references is None else Catalog.read(references)
     settings = Settings(trust_anchors=trust, aliases=aliases, lineage=lineage)
@@ -148,6 +160,8 @@ def campaign(
             progress=report,
         )
     written = write_campaign(audit, output)
+    if ledger is not None:
+        _record(ledger, audit, output)
     if as_json:
         typer.echo(json.dumps(audit.summary(), ensure_ascii=True, indent=2))
     else:
@@ -171,6 +185,15 @@ def holds(audit: CampaignAudit, condition: str) -> bool:
         "unknown": decisions.get("unknown", 0) > 0,
         "unreadable": audit.counts.unreadable > 0,
     }[condition]
+
+
+def _record(ledger: str, audit: CampaignAudit, folder: Path) -> None:
+    """Append the verdicts that need a person to a ledger."""
+    from morelli.audit.campaign import RECORDS, Records, for_review
+
+    with Records(folder / RECORDS) as records, open_ledger(ledger) as opened:
+        added = opened.append_verdicts(for_review(records, audit.claim.claimed), actor=who(None), folder=Path.cwd())
+    typer.echo(f"Recorded for review: {added.added} new, {added.known} known already.", err=True)
 
 
 def _tell(audit: CampaignAudit, page: Path) -> None:
