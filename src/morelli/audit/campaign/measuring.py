@@ -14,7 +14,8 @@ from morelli.audit.campaign.gathered import Gathered
 from morelli.audit.campaign.parts import holm
 from morelli.audit.campaign.statements import CONSISTENT, INCONSISTENT, UNDECIDED, Claim, Mixture, Part, Share
 from morelli.audit.consistency import Consistency, test_consistency
-from morelli.audit.mixture import estimate_mixture, roll_up_shares
+from morelli.audit.mixture import UNKNOWN, estimate_mixture, roll_up_shares
+from morelli.audit.mixture import Mixture as Estimate
 
 __all__ = ["BLIND", "MIXTURE_FROM", "MOST_PARTS", "Measure"]
 
@@ -101,7 +102,7 @@ class Measure:
         if not len(p):
             return None
         found = estimate_mixture(words, p, self.bundle.attributor.rehearsal, seed=self.seed)
-        names = (*self.bundle.classes, "unknown")
+        names = (*self.bundle.classes, UNKNOWN)
         lineages = (*self.bundle.lineages, None)
         shares = [
             Share(name, *values, lineage, name in self.claimed, name in self.real)
@@ -145,8 +146,13 @@ class Measure:
             for i, k in enumerate(kept)
         )
 
-    def _real(self, found: object) -> Share | None:
-        return None
+    def _real(self, found: Estimate) -> Share | None:
+        """Return the share of the candidates that stand for real photographs, together."""
+        if not self.real:
+            return None
+        over = roll_up_shares(found, ["real" if name in self.real else "other" for name in self.bundle.classes])
+        i = over.names.index("real")
+        return Share("real photographs", float(over.shares[i]), float(over.lower[i]), float(over.upper[i]), real=True)
 
 
 def _taken(gathered: Gathered, rows: NDArray[np.intp] | None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
