@@ -26,6 +26,7 @@ from morelli.cli import (
     pixels,
     presence,
     prompts,
+    provenance,
     review,
     robustness,
     show,
@@ -49,6 +50,7 @@ register(app, "demo", demo.demo)
 app.add_typer(catalog.app, name="catalog")
 register(app, "fit", fit.fit, resumes=True)
 register(app, "attribute", attribute.attribute)
+register(app, "provenance", provenance.provenance)
 register(app, "explain", explain.explain)
 register(app, "evaluate", evaluate.evaluate, resumes=True)
 register(app, "compare", compare.compare, resumes=True)

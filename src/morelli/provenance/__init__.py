@@ -5,12 +5,16 @@ Provenance asserts, pixels measure. Facts are what somebody says; their absence 
 
 from __future__ import annotations
 
+from morelli.provenance import credentials, metadata  # noqa: F401 -- they register themselves
+from morelli.provenance.attributing import attribute_with_provenance
+from morelli.provenance.combination import OUTCOMES, combine, pixels_only
 from morelli.provenance.facts import CLAIMS, STATUSES, STRENGTHS, VERIFICATIONS, Fact, LayerReport, Provenance
-from morelli.provenance.inspecting import inspect, inspect_file
+from morelli.provenance.inspecting import inspect, inspect_file, layers_here
 from morelli.provenance.layers import ImageFile, Layer, Settings, list_layers, make_layers, register_layer
 
 __all__ = [
     "CLAIMS",
+    "OUTCOMES",
     "STATUSES",
     "STRENGTHS",
     "VERIFICATIONS",
@@ -20,9 +24,13 @@ __all__ = [
     "LayerReport",
     "Provenance",
     "Settings",
+    "attribute_with_provenance",
+    "combine",
     "inspect",
     "inspect_file",
+    "layers_here",
     "list_layers",
     "make_layers",
+    "pixels_only",
     "register_layer",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,9 +11,9 @@ from morelli.errors import ImageReadError
 from morelli.images._containers import sniff
 from morelli.images._source import describe, read_bytes
 from morelli.provenance.facts import Provenance
-from morelli.provenance.layers import ImageFile, Layer, Settings, make_layers
+from morelli.provenance.layers import ImageFile, Layer, Settings, list_layers, make_layers
 
-__all__ = ["inspect", "inspect_file"]
+__all__ = ["inspect", "inspect_file", "layers_here"]
 
 
 def inspect(
@@ -48,3 +49,28 @@ def inspect_file(path: str | os.PathLike[str], layers: Mapping[str, Layer], sett
         return Provenance(name, None, error=str(error))
     file = ImageFile(name, data, hashlib.sha256(data).hexdigest(), sniff(data)[0], settings.limits)
     return Provenance(name, file.sha256, tuple(layer.examine(file) for layer in layers.values()))
+
+
+def layers_here(settings: Settings) -> list[dict[str, str | None]]:
+    """Return all layers, and which of them cannot be examined here.
+
+    Returns
+    -------
+    list of dict
+        ``layer``, ``summary`` and ``reason``: what the layer says to a small PNG if it is not examined, else None.
+    """
+    data = base64.b64decode(_DOT)
+    file = ImageFile("a test", data, hashlib.sha256(data).hexdigest(), "PNG", settings.limits)
+    rows: list[dict[str, str | None]] = []
+    for name, summary in list_layers().items():
+        report = make_layers(settings, (name,))[name].examine(file)
+        rows.append({
+            "layer": name,
+            "summary": summary,
+            "reason": report.reason if report.status == "not examined" else None,
+        })  # fmt: skip
+    return rows
+
+
+_DOT = b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+"""A PNG of one black pixel."""
