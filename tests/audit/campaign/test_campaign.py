@@ -261,8 +261,9 @@ def test_a_picture_that_is_too_large_is_refused_by_its_header(bundle_path, tmp_p
     folder = tmp_path / "large"
     folder.mkdir()
     header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    (folder / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0" * 100)
+    parts = (header, b"IDAT" + zlib.compress(b"\0" * 100), b"IEND")
+    chunks = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts]
+    (folder / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
     assert audit(bundle_path, folder, tmp_path / "out").exit_code == 0
     (row,) = table(tmp_path / "out" / "verdicts.csv")
     assert row["decision"] == "unreadable"
