@@ -21,6 +21,7 @@ from morelli.cli import (
     fit,
     leaderboard,
     ledger,
+    lineage,
     lists,
     networks,
     pixels,
@@ -62,6 +63,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
 register(app, "review", review.review)
 app.add_typer(ask.app, name="ask")
+app.add_typer(lineage.app, name="lineage")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(networks.app, name="networks")
