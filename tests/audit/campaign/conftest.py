@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from _small import small_rows, write_rows
 
+from _small import small_rows, write_rows
 from morelli.attributors import Bundle, Candidate, Verdict, fit_bundle
 from morelli.audit.campaign import RECORDS, FileRow, Judged, Records
 from morelli.catalog import build_catalog

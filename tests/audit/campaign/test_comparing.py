@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from report.pages import check_self_contained
 from scipy.stats import binom
 
 from morelli.audit.campaign import audit_campaign, compare_audits, open_campaign
 from morelli.audit.campaign.comparing import difference_interval, wilson
 from morelli.errors import MorelliError
 from morelli.report import write_campaign
+from report.pages import check_self_contained
 
 from .conftest import CLAIMED, OTHER
 from .test_campaign import run
@@ -45,7 +44,9 @@ def test_files_are_told_by_their_bytes(two):
     assert found.counts == {
         "same": 7, "changed": 1, "moved": 3, "new": 5, "gone": 1, "images in both": 8, "judged otherwise": 0
     }  # fmt: skip
-    by_kind = {kind: {change.name for change in found.changes if change.kind == kind} for kind in ("gone", "changed", "moved")}
+    by_kind = {
+        kind: {change.name for change in found.changes if change.kind == kind} for kind in ("gone", "changed", "moved")
+    }
     assert by_kind["gone"] == {names[0]}
     assert by_kind["changed"] == {names[2]}
     assert "moved/elsewhere.jpg" in by_kind["moved"]

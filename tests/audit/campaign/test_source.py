@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ def test_a_folder_is_walked_sorted_without_hidden_files_and_captions(tmp_path):
     assert names(campaign) == ["a.jpg", "b/1.png", "b/2.png", "ü b/ß.png"]
     assert [item.values for item in campaign.items()] == [(".",), ("b",), ("b",), ("ü b",)]
     assert campaign.passed_over == [2]
-    assert all(os.path.isfile(item.path) for item in campaign.items())
+    assert all(Path(item.path).is_file() for item in campaign.items())
     assert campaign.passed_over == [2], "each walk counts anew"
 
 

@@ -189,9 +189,7 @@ def _digest(path: Path) -> str:
 def _judge(bundle: Bundle, look: Look, stack: Stack) -> Judged:
     pixels = judge_extraction(bundle, look.extraction, look.image_id)
     lineages = dict(zip(bundle.classes, bundle.lineages, strict=True))
-    verdict = combine(
-        pixels, look.provenance, classes=bundle.classes, lineages=lineages, photographs=stack.photographs
-    )
+    verdict = combine(pixels, look.provenance, classes=bundle.classes, lineages=lineages, photographs=stack.photographs)
     statuses = {report.layer: report.status for report in look.provenance.layers}
     named = {fact.model or fact.value for fact in look.provenance.facts if fact.claim == "generator"}
     return Judged(verdict, look.bytes, _words(bundle, pixels), look.phash, statuses, tuple(sorted(named)))
