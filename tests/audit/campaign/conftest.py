@@ -11,7 +11,7 @@ import pytest
 
 from _small import small_rows, write_rows
 from morelli.attributors import Bundle, Candidate, Verdict, fit_bundle
-from morelli.audit.campaign import RECORDS, FileRow, Judged, Records
+from morelli.audit.campaign import RECORDS, FileRow, Judged, Records, Stack
 from morelli.catalog import build_catalog
 from morelli.encoders import FeatureCache
 
@@ -21,6 +21,9 @@ MODELS = (
 )  # fmt: skip
 ENCODER = "forensic[colour,sharpness,spectrum]"
 PROMPTS = 14
+STACK = Stack(layers=("metadata",), workers=1)
+"""Without credentials, whose reader takes seconds to start."""
+
 CLAIMED = "waifu2x-cunet"
 OTHER = "realsr-df2k"
 

@@ -14,7 +14,7 @@ from morelli.errors import MorelliError
 from morelli.report import write_campaign
 from report.pages import check_self_contained
 
-from .conftest import CLAIMED, OTHER
+from .conftest import CLAIMED, OTHER, STACK
 from .test_campaign import run
 
 
@@ -23,7 +23,7 @@ def two(bundle, desk, deliver):
     """An audit of ten images, and one of what became of the folder."""
     folder = deliver(desk / "before", waifu2x_cunet=8, realsr_df2k=2)
     old, new = desk / "audit-before", desk / "audit-after"
-    write_campaign(audit_campaign(bundle, open_campaign(folder), old, claimed=[CLAIMED], n_draws=200), old)
+    write_campaign(audit_campaign(bundle, open_campaign(folder), old, claimed=[CLAIMED], n_draws=200, stack=STACK), old)
     later = desk / "after"
     shutil.copytree(folder, later)
     names = sorted(path.name for path in later.iterdir() if path.name.startswith(CLAIMED))
@@ -33,7 +33,7 @@ def two(bundle, desk, deliver):
     with Image.open(later / names[2]) as picture:
         picture.rotate(180).save(later / names[2])
     deliver(later / "more", realsr_df2k=7)
-    write_campaign(audit_campaign(bundle, open_campaign(later), new, claimed=[CLAIMED], n_draws=200), new)
+    write_campaign(audit_campaign(bundle, open_campaign(later), new, claimed=[CLAIMED], n_draws=200, stack=STACK), new)
     return old, new, names
 
 

@@ -191,7 +191,8 @@ def _judge(bundle: Bundle, look: Look, stack: Stack) -> Judged:
     lineages = dict(zip(bundle.classes, bundle.lineages, strict=True))
     verdict = combine(pixels, look.provenance, classes=bundle.classes, lineages=lineages, photographs=stack.photographs)
     statuses = {report.layer: report.status for report in look.provenance.layers}
-    named = {fact.model or fact.value for fact in look.provenance.facts if fact.claim == "generator"}
+    declared = verdict.provenance["declared"]
+    named = {one["model"] or one["value"] for one in declared if one["claim"] == "generator"}
     return Judged(verdict, look.bytes, _words(bundle, pixels), look.phash, statuses, tuple(sorted(named)))
 
 

@@ -16,6 +16,7 @@ from morelli.audit.campaign.statements import CONSISTENT, INCONSISTENT, UNDECIDE
 from morelli.audit.consistency import Consistency, test_consistency
 from morelli.audit.mixture import UNKNOWN, estimate_mixture, roll_up_shares
 from morelli.audit.mixture import Mixture as Estimate
+from morelli.audit.mixture.estimating import RolledUp
 
 __all__ = ["BLIND", "MIXTURE_FROM", "MOST_PARTS", "Measure"]
 
@@ -102,22 +103,16 @@ class Measure:
         if not len(p):
             return None
         found = estimate_mixture(words, p, self.bundle.attributor.rehearsal, seed=self.seed)
-        names = (*self.bundle.classes, UNKNOWN)
         lineages = (*self.bundle.lineages, None)
         shares = [
-            Share(name, *values, lineage, name in self.claimed, name in self.real)
-            for name, lineage, *values in zip(
-                names, lineages, *_floats(found.shares, found.lower, found.upper), strict=True
-            )
+            replace(share, lineage=lineage, claimed=share.name in self.claimed, real=share.name in self.real)
+            for share, lineage in zip(_shares((*self.bundle.classes, UNKNOWN), found), lineages, strict=True)
         ]
-        rolled: tuple[Share, ...] = ()
+        rolled: list[Share] = []
         if any(name is not None for name in self.bundle.lineages):
             over = roll_up_shares(found, self.bundle.lineages)
-            rolled = tuple(
-                Share(name, *values)
-                for name, *values in zip(over.names, *_floats(over.shares, over.lower, over.upper), strict=True)
-            )
-        return Mixture(len(p), _largest_first(shares), _largest_first(rolled), self._real(found))
+            rolled = _shares(over.names, over)
+        return Mixture(len(p), _largest_first(shares), _largest_first(rolled), self._real(found), found.notes)
 
     def parts(self, gathered: Gathered, column: str) -> tuple[Part, ...]:
         """Test every part of a column, correct for their number, and unmix those with enough images.
@@ -151,8 +146,8 @@ class Measure:
         if not self.real:
             return None
         over = roll_up_shares(found, ["real" if name in self.real else "other" for name in self.bundle.classes])
-        i = over.names.index("real")
-        return Share("real photographs", float(over.shares[i]), float(over.lower[i]), float(over.upper[i]), real=True)
+        (share,) = (share for share in _shares(over.names, over) if share.name == "real")
+        return replace(share, name="real photographs", real=True)
 
 
 def _taken(gathered: Gathered, rows: NDArray[np.intp] | None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -192,5 +187,6 @@ def _largest_first(shares: Sequence[Share]) -> tuple[Share, ...]:
     return tuple(sorted(shares, key=lambda one: (-one.share, one.name)))
 
 
-def _floats(*arrays: NDArray[np.float64]) -> list[list[float]]:
-    return [[float(x) for x in array] for array in arrays]
+def _shares(names: Sequence[str], found: Estimate | RolledUp) -> list[Share]:
+    values = zip(names, found.shares, found.lower, found.upper, strict=True)
+    return [Share(name, float(share), float(low), float(high)) for name, share, low, high in values]

@@ -180,12 +180,15 @@ class Mixture:
         The same rolled up; empty where no lineage is known.
     real : Share or None
         Of real photographs, where candidates were named that stand for them.
+    notes : tuple of str
+        What belongs beside the shares.
     """
 
     n: int
     shares: tuple[Share, ...]
     lineages: tuple[Share, ...] = ()
     real: Share | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
