@@ -101,7 +101,7 @@ def find_near(
 
 
 def _codes(names: Sequence[str | None]) -> NDArray[np.int64]:
-    """Number names in order of first appearance, -1 for None."""
+    """Return numbers for names in order of first appearance, -1 for None."""
     numbers: dict[str, int] = {}
     return np.array([-1 if name is None else numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
 

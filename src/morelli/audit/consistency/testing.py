@@ -1,0 +1,290 @@
+"""A test whether all images of a set are by claimed generators, with a stated rate of false alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from morelli.attributors.rehearsal import Rehearsal
+from morelli.audit.consistency.suspicion import SuspicionScale
+from morelli.audit.mixture.em import em_shares
+from morelli.errors import MorelliError, NotEnoughDataError
+
+__all__ = ["SHARES", "Consistency", "test_consistency"]
+
+Float = NDArray[np.float64]
+
+SHARES = np.array([0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8])
+"""Shares of images from elsewhere that the statistic looks for."""
+
+CAP = 5.0
+"""Largest suspicion of a single image (nats): one image proves nothing, however sure it sounds."""
+
+POWER = 0.8
+"""Chance to notice what is called detectable."""
+
+LENDING = 0.5
+"""Variance of the difference between two candidates' mean scores up to which they lend each other references, as a
+share of what chance alone gives."""
+
+_POWER_DRAWS = 200
+_RESAMPLED = 200
+_FINE = np.linspace(0, 1, 201)
+_CHUNK = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Consistency:
+    """What a set says about a claim.
+
+    Attributes
+    ----------
+    statistic : float
+        Log-likelihood ratio (nats) of the best share of images from elsewhere against none.
+    p_value : float
+        How often sets by claimed generators alone reach it; never below 1 / (draws + 1).
+    level : float
+        Rate of false alarms that was asked for.
+    consistent : bool
+        Whether the p-value is above it. That is no proof: see `smallest_detectable`.
+    suspicion : ndarray, shape (n,)
+        Log-likelihood ratio of each image against the claimed generator that fits it best.
+    image_p : ndarray, shape (n,)
+        How often references of claimed generators are as suspicious.
+    order : ndarray of int, shape (n,)
+        Rows, the most suspicious first.
+    share_estimate : float
+        Likeliest share of images from elsewhere.
+    share_interval : tuple of float
+        By resampling images, at 95%; from 0 where the set is consistent.
+    smallest_detectable : float or None
+        Least share of images by another candidate that would be noticed with a chance of `POWER`; None where not even
+        all would.
+    """
+
+    statistic: float
+    p_value: float
+    level: float
+    consistent: bool
+    suspicion: Float
+    image_p: Float
+    order: NDArray[np.int64]
+    share_estimate: float
+    share_interval: tuple[float, float]
+    smallest_detectable: float | None
+
+
+def test_consistency(
+    log_proba: ArrayLike,
+    open_set_p: ArrayLike,
+    claimed: Sequence[int],
+    rehearsal: Rehearsal,
+    *,
+    level: float = 0.05,
+    n_draws: int = 2000,
+    seed: int = 0,
+) -> Consistency:
+    """Test whether every image of a set is by one of the claimed candidates.
+
+    The statistic is the likelihood ratio of a mixture: the largest ``sum_i log(1 - e + e r_i)`` over shares e, where
+    r_i is how much likelier the answer for image i is for somebody else's image (:class:`SuspicionScale`). Its law
+    under the claim is simulated from out-of-fold answers for references: prompts are drawn with Dirichlet weights
+    (Rubin 1981, "The Bayesian bootstrap"), so that it allows for their small number, and candidates whose references
+    look alike in score lend each other theirs.
+
+    Parameters
+    ----------
+    log_proba : array-like, shape (n, K)
+        Calibrated log-probabilities, without images that could not be judged.
+    open_set_p : array-like, shape (n,)
+        Above 0, at most 1.
+    claimed : sequence of int
+        Candidates.
+    rehearsal : Rehearsal
+        Of the attributor that answered.
+    level : float, default 0.05
+        Rate of false alarms.
+    n_draws : int, default 2000
+        Simulated sets; at least 100.
+    seed : int, default 0
+
+    Raises
+    ------
+    NotEnoughDataError
+        There is no image.
+    MorelliError
+        A claimed number is no candidate, all are claimed, or other input makes no sense.
+    """
+    words, p = np.asarray(log_proba, dtype=np.float64), np.asarray(open_set_p, dtype=np.float64)
+    own = np.unique(np.asarray(claimed, dtype=np.int64))
+    _check(words, p, own, rehearsal, level, n_draws)
+    rng = np.random.default_rng(seed)
+    scale = SuspicionScale.fit(rehearsal)
+    suspicion = scale(words, p)[:, own].min(axis=1)
+    summed = _summed(suspicion, SHARES)
+    statistic = float(max(summed.max(), 0.0))
+
+    null = _Null(scale, own, _mix(words, own), rng)
+    simulated = null.draw(len(words), n_draws)
+    p_value = float((1 + (simulated >= statistic).sum()) / (n_draws + 1))
+    consistent = p_value > level
+    estimate, low, high = _share(suspicion, rng)
+    return Consistency(
+        statistic,
+        p_value,
+        level,
+        consistent,
+        suspicion,
+        null.image_p(suspicion),
+        np.argsort(-suspicion, kind="stable").astype(np.int64),
+        estimate,
+        (0.0 if consistent else low, high),
+        null.detectable(len(words), float(np.quantile(simulated, 1 - level))),
+    )
+
+
+test_consistency.__test__ = False  # type: ignore[attr-defined]  # its name is what it does; pytest is not meant
+
+
+def _check(
+    words: Float, p: Float, claimed: NDArray[np.int64], rehearsal: Rehearsal, level: float, n_draws: int
+) -> None:
+    k = rehearsal.n_classes
+    if words.ndim != 2 or words.shape[1:] != (k,) or p.shape != words.shape[:1]:
+        raise MorelliError(f"Answers of shape {words.shape} and p-values of shape {p.shape} do not fit {k} candidates.")
+    if not len(words):
+        raise NotEnoughDataError("There is no image that could be tested.")
+    if np.isnan(words).any() or (words > 1e-6).any() or not ((p > 0) & (p <= 1)).all():
+        raise MorelliError("Answers are logarithms of probabilities; leave images out that could not be judged.")
+    if not len(claimed) or claimed[0] < 0 or claimed[-1] >= k:
+        raise MorelliError(f"Claimed are one or more candidates, by numbers from 0 to {k - 1}.")
+    if len(claimed) == k:
+        raise MorelliError("Every candidate is claimed: there is nobody else whose images could be found.")
+    if not set(claimed.tolist()) <= set(rehearsal.codes.tolist()):
+        raise NotEnoughDataError("A claimed candidate has no reference that was judged out of fold.")
+    if not 0 < level < 1 or n_draws < 100:
+        raise MorelliError(f"A test needs a level between 0 and 1 and 100 draws, not {level} and {n_draws}.")
+
+
+def _summed(suspicion: Float, shares: Float) -> Float:
+    """Return the log-likelihood ratio of each share, in bounded memory."""
+    total = np.zeros(len(shares))
+    for start in range(0, len(suspicion), _CHUNK):
+        total += _each(suspicion[start : start + _CHUNK], shares).sum(axis=0)
+    return total
+
+
+def _each(suspicion: Float, shares: Float) -> Float:
+    return np.asarray(np.log1p(shares * np.expm1(np.minimum(suspicion, CAP))[..., None]))
+
+
+def _mix(words: Float, claimed: NDArray[np.int64]) -> Float:
+    """Return in which shares the claimed candidates seem to have made the set."""
+    if len(claimed) == 1:
+        return np.ones(1)
+    proba = np.maximum(np.exp(words[:, claimed]), 1e-12)
+    return em_shares(proba / proba.sum(axis=1, keepdims=True))
+
+
+def _share(suspicion: Float, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Return the likeliest share of images from elsewhere, and a 95% interval by resampling images."""
+    part = suspicion if len(suspicion) <= _CHUNK else rng.choice(suspicion, _CHUNK, replace=False)
+    ratio = np.expm1(np.minimum(part, CAP))
+    each = np.log1p(np.minimum(_FINE, 0.995)[:, None] * ratio)
+    estimate = float(_FINE[int(each.sum(axis=1).argmax())])
+    counts = rng.multinomial(len(part), np.full(len(part), 1 / len(part)), size=_RESAMPLED)
+    drawn = _FINE[(counts @ each.T).argmax(axis=1)]
+    # Of a part of a large set the deviations are those of the part; the whole has smaller ones.
+    drawn = estimate + np.sqrt(len(part) / len(suspicion)) * (drawn - estimate)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return estimate, float(min(low, estimate)), float(max(high, estimate))
+
+
+class _Null:
+    """Sets by claimed candidates alone, drawn from references."""
+
+    def __init__(self, scale: SuspicionScale, claimed: NDArray[np.int64], mix: Float, rng: np.random.Generator) -> None:
+        self._scale, self._claimed, self._mix, self._rng = scale, claimed, mix, rng
+        # A reference of a claimed candidate may fit another claimed one better, and only then is that one's.
+        others = scale.others[:, claimed].min(axis=1)
+        inside = np.isin(scale.codes, claimed)
+        self._score = np.where(inside, np.minimum(scale.own, others), scale.own)
+        self._each = _each(self._score, SHARES)
+        present = np.unique(scale.codes)
+        self._rows = {int(name): np.flatnonzero(scale.codes == name) for name in present}
+        self._lenders = np.stack([_lenders(scale, int(name)) for name in claimed])
+
+    def image_p(self, suspicion: Float) -> Float:
+        """Return the share of references, by lender's weight, that are at least as suspicious."""
+        counts = np.bincount(self._scale.codes, minlength=self._lenders.shape[1])
+        weight = (self._mix @ self._lenders)[self._scale.codes] / counts[self._scale.codes]
+        weight /= weight.sum()
+        order = np.argsort(self._score, kind="stable")
+        above = np.append(np.cumsum(weight[order][::-1])[::-1], 0.0)
+        share = above[np.searchsorted(self._score[order], suspicion, side="left")]
+        worth = 1 / float((weight**2).sum())  # Kish: as many equal references as the weighted ones are worth
+        return np.asarray((share * worth + 1) / (worth + 1))
+
+    def draw(self, n: int, n_draws: int) -> Float:
+        """Return statistics of `n_draws` sets of `n` images, shape (n_draws,)."""
+        return np.asarray(np.maximum(self._sums(np.full(n_draws, n)).max(axis=1), 0))
+
+    def detectable(self, n: int, critical: float) -> float | None:
+        """Return the least share by another candidate that exceeds `critical` with a chance of `POWER`."""
+        low, high = 0, n
+        if not self._noticed(n, n, critical):
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._noticed(n, middle, critical) else (middle, high)
+        return high / n
+
+    def _noticed(self, n: int, foreign: int, critical: float) -> bool:
+        rng = np.random.default_rng([n, foreign])
+        sums = self._sums(np.full(_POWER_DRAWS, n - foreign))
+        rivals = [name for name in self._rows if name not in self._claimed]
+        for i, rival in enumerate(rng.choice(rivals, _POWER_DRAWS)):
+            against = self._scale.others[self._rows[int(rival)]][:, self._claimed].min(axis=1)
+            times = rng.multinomial(foreign, np.full(len(against), 1 / len(against)))
+            sums[i] += times @ _each(against, SHARES)
+        return bool((sums.max(axis=1) > critical).mean() >= POWER)
+
+    def _sums(self, sizes: NDArray[np.int64]) -> Float:
+        """Return summed log-likelihood ratios, shape (B, E), of sets of so many images."""
+        rng, result = self._rng, np.zeros((len(sizes), len(SHARES)))
+        for weight, lenders, drawn in zip(self._mix, self._lenders, _dealt(sizes, self._mix, rng), strict=True):
+            if weight == 0 and not drawn.any():
+                continue
+            for_draw = rng.choice(len(lenders), len(sizes), p=lenders)
+            for name in np.unique(for_draw):
+                rows, sets = self._rows[int(name)], np.flatnonzero(for_draw == name)
+                prompts, index = np.unique(self._scale.groups[rows], return_inverse=True)
+                mass = rng.dirichlet(np.ones(len(prompts)), len(sets))[:, index]
+                mass /= np.bincount(index)[index]
+                times = rng.multinomial(drawn[sets], mass / mass.sum(axis=1, keepdims=True))
+                result[sets] += times @ self._each[rows]
+        return result
+
+
+def _dealt(sizes: NDArray[np.int64], mix: Float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return how many images of each set are by each claimed candidate, shape (C, B)."""
+    return np.asarray(rng.multinomial(sizes, np.maximum(mix, 0) / mix.sum())).T
+
+
+def _lenders(scale: SuspicionScale, claimed: int) -> Float:
+    """Return how far each candidate's references stand in for a claimed one's, shape (K,), sum 1.
+
+    A Gaussian of the difference of mean scores, narrower than such a difference scatters: the Dirichlet weights
+    already allow for the small number of a lender's own references.
+    """
+    k = scale.others.shape[1]
+    counts = np.bincount(scale.codes, minlength=k)
+    means = np.bincount(scale.codes, scale.own, minlength=k) / np.maximum(counts, 1)
+    spread = float(np.mean((scale.own - means[scale.codes]) ** 2))
+    variance = LENDING * spread * (1 / np.maximum(counts, 1) + 1 / counts[claimed])
+    weight = np.exp(-0.5 * (means - means[claimed]) ** 2 / np.maximum(variance, 1e-12))
+    weight[counts == 0] = 0
+    return np.asarray(weight / weight.sum())
