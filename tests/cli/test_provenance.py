@@ -196,6 +196,23 @@ class TestAttribute:
         (pooled,) = pool_verdicts(loaded, attribute(loaded, [forged], workers=1))
         assert json.loads(lines[-1]) == pooled.to_dict()
 
+    def test_a_candidate_for_photographs(self, cli, bundle, of_model, tmp_path):
+        source, maker, _ = of_model
+        taken = Image.Exif()
+        taken[271], taken[272] = "Acme", "Pinhole"
+        path = tmp_path / "taken.png"
+        with Image.open(write_png(source, path)) as image:
+            image.load()
+            image.save(path, exif=taken)
+        other = next(name for name in Bundle.load(bundle).classes if name != maker)
+        options = ["attribute", bundle, path, "--provenance", "--json"]
+        found = [
+            json.loads(cli(*options, *more).stdout)["provenance"]["outcome"]
+            for more in ([], ["--photographs", maker], ["--photographs", f"{other}"])
+        ]
+        assert found == ["not testable", "agreement", "conflict"]
+        assert cli(*options, "--photographs", "nobody").exit_code == 2
+
     def test_options_without_the_flag(self, cli, bundle, images):
         result = cli("attribute", bundle, images, "--aliases", images / "notes.txt")
         assert result.exit_code == 2

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier  # noqa: E402
 
 MEDIA = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+ALL_MEDIA = MEDIA | {"GIF": "image/gif", "TIFF": "image/tiff", "AVIF": "image/avif"}
 SCHEME = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 DAY = dt.timedelta(days=1)
 OFFLINE: dict[str, Any] = {
@@ -173,7 +174,7 @@ def signed_and_manifest(
     if not embed:
         builder.set_no_embed()
     out = io.BytesIO()
-    store = builder.sign(c2pa.Signer.from_info(info), MEDIA[format], io.BytesIO(data), out)
+    store = builder.sign(c2pa.Signer.from_info(info), ALL_MEDIA[format], io.BytesIO(data), out)
     return out.getvalue(), store
 
 

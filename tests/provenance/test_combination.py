@@ -108,6 +108,35 @@ class TestOneDeclaration:
         assert one.model == "a-1"
 
 
+class TestLineages:
+    def family(self, value: str) -> LayerReport:
+        return LayerReport("watermark", "found", (Fact("watermark", "watermark:x", "generator", value),))
+
+    @pytest.mark.parametrize(
+        ("of", "expected"), [(IS_A1, "conflict"), (verdict((0.02, 0.02, 0.93, 0.03)), "lineage agreement")]
+    )
+    def test_a_watermark_names_a_lineage(self, of, expected):
+        known = {"a-1": "A", "a-2": "A", "b": "StableDiffusionXL", "photo": None}
+        done = combine(of, given_(self.family("Stable Diffusion XL")), lineages=known)
+        assert done.provenance["outcome"] == expected
+        assert done.provenance["declared"][0]["lineage"] == "StableDiffusionXL"
+
+    def test_unknown_to_the_pixels(self):
+        assert outcome(NONE, self.family("A")) == "unconfirmed"
+        assert outcome(IS_A1, self.family("C")) == "not testable"
+        assert outcome(IS_A1, self.family("Z")) == "not testable"
+
+    def test_beside_a_model(self):
+        assert outcome(IS_A1, self.family("A"), says("a-2")) == "lineage agreement"
+        assert outcome(IS_A1, self.family("C"), says("a-1")) == "conflict"
+
+    def test_a_registry_that_contradicts_itself(self):
+        facts = tuple(
+            Fact("lineage", "registry:sha256", "generator", n, n, detail={"conflict": True}) for n in ("a-1", "b")
+        )
+        assert outcome(IS_A1, LayerReport("lineage", "found", facts)) == "conflict"
+
+
 class TestParts:
     @pytest.mark.parametrize(
         "detail",

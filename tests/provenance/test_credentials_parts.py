@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from morelli.provenance.credentials import Codes, StoreReader, answer, codes_of, read_store
+from morelli.provenance.credentials.answers import harmless
 from morelli.provenance.credentials.claims import MAX_FACTS
 from morelli.provenance.credentials.reading import library_settings
 
@@ -63,6 +64,22 @@ class TestAnswers:
         codes = Codes(GOOD, ("assertion.dataHash.additionalExclusionsPresent",))
         assert four(codes) == (None, True, True, True)
         assert answer(codes, anchors=True).standing == ("weak", "unverified")
+        assert answer(codes, anchors=True, covered=True).standing == ("strong", "verified")
+
+    @pytest.mark.parametrize(
+        ("exclusions", "expected"),
+        [
+            ([{"start": 4, "length": 4}, {"start": 99, "length": 3206}], True),
+            ([{"start": 4, "length": 400}, {"start": 999, "length": 3206}], False),
+            ([{"xpath": "/uuid", "data": []}, {"xpath": "/ftyp"}, {"xpath": "/free"}], True),
+            ([{"xpath": "/uuid"}, {"xpath": "/mdat"}], False),
+            ([{"start": 4, "length": "4"}], False),
+            ([3], False),
+            (None, False),
+        ],
+    )
+    def test_what_may_be_left_out(self, exclusions, expected):
+        assert harmless(exclusions) is expected
 
     def test_nothing_was_checked(self):
         assert four(Codes()) == (None, None, None, None)

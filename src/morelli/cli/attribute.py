@@ -65,6 +65,10 @@ def attribute(
     trust_anchors: TrustAnchorsOption = None,
     aliases: AliasesOption = None,
     lineage: LineageOption = None,
+    photographs: Annotated[
+        str | None,
+        typer.Option("--photographs", metavar="NAME[,NAME]", help="Candidates that stand for photographs by cameras."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if an image could not be judged.")
     ] = False,
@@ -101,8 +105,10 @@ def attribute(
         raise typer.BadParameter("pooled verdicts are no rows of the table that --csv writes; use --json or --table")
     if maps and html is None:
         raise typer.BadParameter("maps are shown on a page; give --html too", param_hint="--maps")
-    if not provenance and any((trust_anchors, aliases, lineage)):
-        raise typer.BadParameter("--trust-anchors, --aliases and --lineage are for --provenance; give that too")
+    if not provenance and any((trust_anchors, aliases, lineage, photographs)):
+        raise typer.BadParameter(
+            "--trust-anchors, --aliases, --lineage and --photographs are for --provenance; give that too"
+        )
     if html is not None:
         check_output(html)
 
@@ -117,7 +123,8 @@ def attribute(
     kept: list[dict[str, Any]] = []
     if provenance:
         settings = settings_of(trust_anchors, aliases, lineage)
-        verdicts = attribute_with_provenance(loaded, expand(images), settings, workers=workers)
+        cameras = _candidates(loaded, photographs)
+        verdicts = attribute_with_provenance(loaded, expand(images), settings, photographs=cameras, workers=workers)
     else:
         verdicts = judge(loaded, expand(images), workers=workers)
     for verdict in verdicts:
@@ -145,6 +152,17 @@ def attribute(
         typer.echo(f"{unreadable} of {total} could not be judged; their rows say why.", err=True)
     if strict and unreadable:
         raise typer.Exit(1)
+
+
+def _candidates(bundle: Bundle, names: str | None) -> list[str]:
+    """Return the candidates that are named, separated by commas."""
+    from morelli._text import split_words
+
+    chosen = split_words(names) if names else []
+    for name in chosen:
+        if name not in bundle.classes:
+            raise typer.BadParameter(f"{name} is no candidate of {bundle.name}", param_hint="--photographs")
+    return list(chosen)
 
 
 def _maps(bundle: Bundle, verdicts: list[dict[str, Any]], n: int) -> dict[int, MapCard]:

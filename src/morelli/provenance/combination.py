@@ -70,6 +70,8 @@ class Declaration:
         As in the fact.
     model : str or None
         The candidate that it names; else the model that the alias table knows; else None.
+    lineage : str or None
+        Where it names no model: the lineage that it names, as a watermark of Stable Diffusion XL does.
     strength, verification : str
         As in the fact.
     part : bool
@@ -81,6 +83,7 @@ class Declaration:
     source: str
     value: str
     model: str | None
+    lineage: str | None
     strength: str
     verification: str
     part: bool
@@ -95,7 +98,9 @@ class Declaration:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def declarations(provenance: Provenance, classes: Sequence[str]) -> tuple[Declaration, ...]:
+def declarations(
+    provenance: Provenance, classes: Sequence[str], lineages: Mapping[str, str | None] | None = None
+) -> tuple[Declaration, ...]:
     """Return the facts that say who or what made the image.
 
     Parameters
@@ -103,22 +108,31 @@ def declarations(provenance: Provenance, classes: Sequence[str]) -> tuple[Declar
     provenance : Provenance
     classes : sequence of str
         Candidates: a fact that names one of them means it, whatever the alias table says.
+    lineages : mapping, optional
+        As for `combine`.
     """
     candidates = Aliases().knowing(classes)
-    return tuple(
-        Declaration(
-            claim=fact.claim,
-            layer=fact.layer,
-            source=fact.source,
-            value=fact.value,
-            model=candidates.resolve(fact.model) or candidates.resolve(fact.value) or fact.model,
-            strength=fact.strength,
-            verification=fact.verification,
-            part=_is_part(fact),
+    families = {_squeezed(name): name for name in (lineages or {}).values() if name}
+    made = []
+    for fact in provenance.facts:
+        if fact.claim not in ("generator", "capture"):
+            continue
+        model = candidates.resolve(fact.model) or candidates.resolve(fact.value) or fact.model
+        family = families.get(_squeezed(fact.value)) if model is None and fact.claim == "generator" else None
+        made.append(
+            Declaration(
+                claim=fact.claim,
+                layer=fact.layer,
+                source=fact.source,
+                value=fact.value,
+                model=model,
+                lineage=family,
+                strength=fact.strength,
+                verification=fact.verification,
+                part=_is_part(fact),
+            )
         )
-        for fact in provenance.facts
-        if fact.claim in ("generator", "capture")
-    )
+    return tuple(made)
 
 
 def combine(
@@ -163,7 +177,7 @@ def combine(
         raise ValueError(f"{provenance.uri}: provenance and verdict are of different files")
     pixels = pixel_decision(verdict)
     names = tuple(classes) if classes is not None else tuple(candidate.model for candidate in verdict.candidates)
-    declared = declarations(provenance, names)
+    declared = declarations(provenance, names, lineages)
     case = _Case(replace(verdict, decision=pixels), declared, names, lineages or {}, frozenset(photographs), excluded)
     outcome, reason = _judge(case, provenance)
     known = {
@@ -198,7 +212,9 @@ class _Case:
 
     def named(self, *, whole: bool) -> tuple[Declaration, ...]:
         """Return what names a generator: of the whole image, or also of parts."""
-        return tuple(d for d in self.declared if d.claim == "generator" and d.model and not (whole and d.part))
+        return tuple(
+            d for d in self.declared if d.claim == "generator" and (d.model or d.lineage) and not (whole and d.part)
+        )
 
     def lineage(self, model: str | None) -> str | None:
         if model is None:
@@ -206,8 +222,17 @@ class _Case:
         # A candidate without a lineage stands for itself, as in `attributors.lineage`.
         return self.lineages.get(model) or (model if model in self.classes else None)
 
+    def stands_of(self, one: Declaration) -> str:
+        """Say how a declaration and the pixels go together, in the words of `OUTCOMES`."""
+        if one.model is not None:
+            return self.stands(one.model)
+        # A lineage is there if one of its candidates is, and excluded if all of them are.
+        members = [self.stands(name) for name in self.classes if self.lineage(name) == one.lineage]
+        kin = ["lineage agreement" if word == "agreement" else word for word in members]
+        return next((word for word in OUTCOMES if word in kin), "not testable")
+
     def stands(self, model: str) -> str:
-        """Say how a declared model and the pixels go together, in the words of `OUTCOMES`."""
+        """Say how a declared model and the pixels go together."""
         if self.verdict.decision == "unreadable":
             return "not testable"
         left = self.verdict.prediction_set
@@ -258,6 +283,9 @@ def _contradiction(case: _Case, provenance: Provenance) -> Iterator[str]:
         for second in speakers[i + 1 :]:
             if not _compatible(case, first, second):
                 yield f"{_spoken(first[0])}, but {_spoken(second[0])}."
+    for layer in provenance.layers:
+        if any(fact.detail.get("conflict") is True for fact in layer.facts):
+            yield f"The layer {layer.layer} declares different generators for one image."
     cameras = [d for d in case.declared if d.claim == "capture" and not d.part and d.source not in _NO_CAMERA]
     makers = [one for one in case.declared if one.claim == "generator" and not one.part]
     if cameras and makers:
@@ -266,8 +294,8 @@ def _contradiction(case: _Case, provenance: Provenance) -> Iterator[str]:
 
 def _compatible(case: _Case, first: Sequence[Declaration], second: Sequence[Declaration]) -> bool:
     """Say whether two sources can be about one image: they share a model or, sister models, a lineage."""
-    mine, yours = ({one.model for one in speaker} for speaker in (first, second))
-    kin = {case.lineage(model) for model in mine} & {case.lineage(model) for model in yours}
+    mine, yours = ({one.model for one in speaker} - {None} for speaker in (first, second))
+    kin = set.intersection(*({one.lineage or case.lineage(one.model) for one in by} for by in (first, second)))
     return bool(mine & yours) or bool(kin - {None}) or any(_same_name(a, b) for a in mine for b in yours)
 
 
@@ -295,12 +323,12 @@ def _unnamed(case: _Case) -> tuple[str, str]:
 def _against_pixels(case: _Case) -> tuple[str, str]:
     """Judge the named generators by the pixels."""
     whole = case.named(whole=True)
-    stands = {one.model: case.stands(str(one.model)) for one in case.named(whole=False)}
+    stands = {one: case.stands_of(one) for one in case.named(whole=False)}
     # What was put into an image need not be seen in all of it: only the whole can be contradicted.
-    words = [stands[one.model] for one in whole] or [w if w == "agreement" else "not testable" for w in stands.values()]
+    words = [stands[one] for one in whole] or [w if w == "agreement" else "not testable" for w in stands.values()]
     # Several models may have worked on one image (a refiner, a second pass): one that agrees is enough.
     outcome = next(word for word in OUTCOMES if word in words)
-    shown = next((one for one in whole if stands[one.model] == outcome), case.named(whole=False)[0])
+    shown = next((one for one in whole if stands[one] == outcome), case.named(whole=False)[0])
     why = {
         "not testable": _why_untestable(case, shown),
         "unconfirmed": "; the pixels neither name nor exclude it for certain",
@@ -342,6 +370,11 @@ def _unexamined(provenance: Provenance) -> Iterator[str]:
             yield f"The layer {layer.layer}: {layer.status}. {layer.reason or ''}".rstrip()
     if provenance.error:
         yield f"The file could not be read: {provenance.error}"
+
+
+def _squeezed(name: str) -> str:
+    """Return letters and digits alone: lineages are written as one word here, as several there."""
+    return "".join(c for c in name.casefold() if c.isalnum())
 
 
 def _is_part(fact: Fact) -> bool:

@@ -4,7 +4,7 @@ Native code cannot be interrupted, and a bug in it ends the process that it runs
 started it says that the file could not be examined.
 
 Reads frames from standard input: first the settings of the library as JSON, then for each file its media type and its
-bytes. Answers each file by one frame of JSON: ``{"store": {...}}``, ``{"remote": url}``, ``{"absent": true}`` or
+bytes. Answers each file by one frame of JSON: ``{"store": {...}, ...}``, ``{"remote": url}``, ``{"absent": true}`` or
 ``{"error": name, "message": text}``. Ends when standard input does.
 """
 
@@ -35,7 +35,11 @@ def answer(reader_class: Any, error_class: Any, context: Any, media_type: str, d
     """Read the manifest store of one file."""
     try:
         with reader_class(media_type, io.BytesIO(data), context=context) as reader:
-            return {"store": json.loads(reader.json()), "embedded": reader.is_embedded()}
+            text = reader.json()
+            found = {"store": json.loads(text), "embedded": reader.is_embedded()}
+            if "additionalExclusionsPresent" in text:
+                found["exclusions"] = _exclusions(json.loads(reader.detailed_json()))
+            return found
     except error_class as error:
         name, text = type(error).__name__.removeprefix("_C2pa"), str(error)
         if name == "ManifestNotFound":
@@ -43,8 +47,22 @@ def answer(reader_class: Any, error_class: Any, context: Any, media_type: str, d
         if remote := _REMOTE.search(text):
             return {"remote": remote[1]}
         return {"error": name, "message": text}
-    except (ValueError, RecursionError) as error:  # what the library returned is no JSON, or nested too deep
+    except (
+        ValueError,
+        RecursionError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:  # its JSON is not as we know it
         return {"error": type(error).__name__, "message": str(error)}
+
+
+def _exclusions(store: dict[str, Any]) -> list[Any]:
+    """Return the parts of the file that the active manifest's hashes leave out."""
+    assertions = store["manifests"][store["active_manifest"]]["assertion_store"]
+    return [
+        part for name, it in assertions.items() if name.startswith("c2pa.hash.") for part in it.get("exclusions", [])
+    ]
 
 
 def main() -> None:

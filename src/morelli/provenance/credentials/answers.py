@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["QUESTIONS", "Answers", "Codes", "answer", "codes_of"]
+__all__ = ["QUESTIONS", "Answers", "Codes", "answer", "codes_of", "harmless"]
 
 QUESTIONS: Final[Mapping[str, str]] = {
     "asset_hash_matches": "the file is byte for byte the one that was signed, but for the manifest itself",
@@ -31,6 +31,10 @@ _FORGED = (
     "ingredient.manifest.mismatch", "ingredient.manifest.missing",
 )  # fmt: skip
 _LISTED = 100
+_SLACK = 64
+"""Bytes: TIFF files leave out the four that point to the manifest."""
+_BOXES = frozenset({"/uuid", "/ftyp", "/mfra", "/free", "/skip", "/emsg"})
+"""Boxes without pixels, which C2PA 2.x leaves out or lets be left out of BMFF hashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ def codes_of(results: Any) -> Codes:
     return Codes(*found)
 
 
-def answer(codes: Codes, *, anchors: bool) -> Answers:
+def answer(codes: Codes, *, anchors: bool, covered: bool = False) -> Answers:
     """Derive the four answers.
 
     Parameters
@@ -120,21 +124,41 @@ def answer(codes: Codes, *, anchors: bool) -> Answers:
     codes : Codes
     anchors : bool
         Whether trust anchors were given.
+    covered : bool
+        Whether what hashes leave out beside the manifest is known to be harmless, see `harmless`.
     """
     reasons: dict[str, str] = {}
-    hash_, reasons["asset_hash_matches"] = _asset(codes)
+    hash_, reasons["asset_hash_matches"] = _asset(codes, covered)
     claim, reasons["claim_signature_valid"] = _claim(codes)
     signer, reasons["signer_trusted"] = _signer(codes, anchors)
     certificate, reasons["certificate_valid_at_signing"] = _certificate(codes)
     return Answers(hash_, claim, signer, certificate, reasons, _breaches(codes))
 
 
-def _asset(codes: Codes) -> tuple[bool | None, str]:
+def harmless(exclusions: Any) -> bool:
+    """Say whether what a manifest's hashes leave out of the file is what the format needs to be left out.
+
+    Parameters
+    ----------
+    exclusions : list of dict
+        Ranges of bytes (``start``, ``length``), the longest of them the manifest's own, or boxes (``xpath``) of a file
+        of the ISO family, as the hash assertions have them.
+    """
+    if not isinstance(exclusions, list) or not all(isinstance(part, Mapping) for part in exclusions):
+        return False
+    lengths = sorted(part["length"] for part in exclusions if isinstance(part.get("length"), int))
+    boxes = [part.get("xpath") for part in exclusions if "xpath" in part]
+    if len(lengths) + len(boxes) < len(exclusions):
+        return False
+    return sum(lengths[:-1]) <= _SLACK and all(box in _BOXES for box in boxes)
+
+
+def _asset(codes: Codes, covered: bool) -> tuple[bool | None, str]:
     wrong = [code for code in codes.failure if code.startswith(_BINDINGS) or code in _UNBOUND]
     if wrong:
         return False, f"The file is not the one that was signed ({', '.join(wrong)})."
     partial = [code for code in codes.informational if "additionalExclusionsPresent" in code]
-    if partial:
+    if partial and not covered:
         return None, f"Parts of the file are not covered by the hash ({', '.join(partial)})."
     right = [code for code in codes.success if code.startswith(_BINDINGS) and code.endswith(".match")]
     if right:

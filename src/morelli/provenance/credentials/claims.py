@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from morelli.provenance.credentials.answers import Answers, Codes, answer, codes_of
+from morelli.provenance.credentials.answers import Answers, Codes, answer, codes_of, harmless
 from morelli.provenance.facts import Fact
 from morelli.provenance.metadata.declarations import source_type
 
@@ -54,7 +54,9 @@ class Store:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
-def read_store(store: Any, resolve: Callable[[str | None], str | None], *, anchors: bool) -> Store:
+def read_store(
+    store: Any, resolve: Callable[[str | None], str | None], *, anchors: bool, exclusions: Any = None
+) -> Store:
     """Turn the library's JSON into answers and facts.
 
     Parameters
@@ -65,6 +67,8 @@ def read_store(store: Any, resolve: Callable[[str | None], str | None], *, ancho
         Returns the name in catalogs of the generator that a text names, or None.
     anchors : bool
         Whether trust anchors were given.
+    exclusions : list of dict, optional
+        What the active manifest's hashes leave out, where the library remarked on it.
 
     Raises
     ------
@@ -79,7 +83,7 @@ def read_store(store: Any, resolve: Callable[[str | None], str | None], *, ancho
         raise ValueError("the store has no active manifest")
     results = _mapping(store.get("validation_results"))
     codes = codes_of(results.get("activeManifest"))
-    answers = answer(codes, anchors=anchors)
+    answers = answer(codes, anchors=anchors, covered=harmless(exclusions))
     walk = _Walk(manifests, _deltas(results), resolve, anchors)
     facts = list(walk.manifest(str(label), answers, ()))
     detail = {

@@ -54,7 +54,9 @@ class CredentialsLayer:
         if "store" not in reply:
             return _malformed(str(reply.get("error")), str(reply.get("message")))
         try:
-            store = read_store(reply["store"], self._resolve, anchors=self._anchored)
+            store = read_store(
+                reply["store"], self._resolve, anchors=self._anchored, exclusions=reply.get("exclusions")
+            )
         except ValueError as error:
             return _malformed("Store", str(error))
         detail = {
