@@ -19,7 +19,7 @@ MODELS = (
     "acnet-gan", "realsr-df2k", "realcugan-nose", "realesrgan-x4plus", "waifu2x-cunet", "waifu2x-upconv7-photo",
     "esrgan-medium",
 )  # fmt: skip
-ENCODER = "forensic[colour,sharpness,spectrum]"
+ENCODER = "forensic"
 PROMPTS = 14
 STACK = Stack(layers=("metadata",), workers=1)
 """Without credentials, whose reader takes seconds to start."""

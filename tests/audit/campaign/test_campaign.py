@@ -39,7 +39,7 @@ from morelli.provenance import list_layers
 from morelli.report import write_campaign
 from report.pages import EVIL, check_self_contained
 
-from .conftest import CLAIMED, OTHER, STACK
+from .conftest import CLAIMED, MODELS, OTHER, STACK
 
 FILES = {
     "index.html", "audit.json", "verdicts.csv", "verdicts.jsonl", "parts.csv", "mixture.csv", "records.sqlite",
@@ -191,7 +191,7 @@ def test_fail_on_nonsense(bundle_path, honest, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("claimed", ["nobody", "", f"{CLAIMED},nobody", f"{CLAIMED},{CLAIMED}"])
+@pytest.mark.parametrize("claimed", ["nobody", "", f"{CLAIMED},nobody", f"{CLAIMED},{CLAIMED}", ",".join(MODELS)])
 def test_a_claim_that_is_no_candidate_is_refused_before_any_work(bundle_path, honest, tmp_path, claimed):
     result = audit(bundle_path, honest, tmp_path / "out", claimed=claimed)
     assert result.exit_code == 1

@@ -47,14 +47,14 @@ def test_the_conclusion_comes_first_with_its_uncertainty(outcome, first):
 
 def test_a_set_that_passes_says_what_would_have_been_missed():
     text = " ".join(said().sentences)
-    assert "15 in 100 images from elsewhere would be noticed in 9 of 10 such audits; fewer may pass" in text
-    assert "not found out" in " ".join(said(replace(CLAIM, detectable=None)).sentences)
+    assert "15 in 100 images from elsewhere would be noticed in 8 of 10 such audits; fewer may pass" in text
+    assert "even a set wholly from elsewhere might pass" in " ".join(said(replace(CLAIM, detectable=None)).sentences)
     assert "would be noticed" not in " ".join(said(replace(CLAIM, outcome=INCONSISTENT)).sentences)
 
 
 def test_numbers_agree_with_their_nouns():
     one = " ".join(said(replace(CLAIM, outcome=INCONSISTENT), n_suspects=1).sentences)
-    assert "1 image looks least like the claim and stands first" in one
+    assert "1 image is likelier from elsewhere than by a claimed model and stands first" in one
     assert "1 file could not; 1 file repeats another one" in one
     many = replace(COUNTS, unreadable=1234, repeated=2, passed_over=3)
     assert "1,234 files could not; 2 files repeat another one; 3 files with the suffix" in " ".join(

@@ -27,14 +27,12 @@ from morelli.audit.campaign.statements import (
     Share,
     Suspect,
 )
-from morelli.audit.campaign.suspects import SUSPECT_LEVEL
 
 __all__ = [
     "CONSISTENT",
     "INCONSISTENT",
     "OUTCOMES",
     "RECORDS",
-    "SUSPECT_LEVEL",
     "UNDECIDED",
     "AuditComparison",
     "Campaign",

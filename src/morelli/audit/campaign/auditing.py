@@ -102,6 +102,8 @@ def check_names(bundle: Bundle, names: Sequence[str], what: str, *, empty: bool 
             )
     if len(set(names)) < len(names):
         raise MorelliError(f"Each {what} candidate is named once.")
+    if len(names) == len(bundle.classes):
+        raise MorelliError(f"Every candidate of {bundle.name} is {what}: there is nobody else to tell them from.")
 
 
 def state(records: Records, measure: Measure, *, source: str, references: Catalog | None = None) -> CampaignAudit:

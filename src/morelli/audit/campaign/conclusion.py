@@ -36,9 +36,9 @@ def conclude(
     sentences = [_verdict(claim), *_uncertainty(claim), *_looked_at(counts)]
     if claim.outcome == INCONSISTENT and n_suspects:
         sentences.append(
-            f"{counted(n_suspects, 'image')} {'looks' if n_suspects == 1 else 'look'} least like the claim and "
-            f"{'stands' if n_suspects == 1 else 'stand'} first in the list; each of them is a hint where to look, and "
-            "no finding about that image."
+            f"{counted(n_suspects, 'image')} {'is' if n_suspects == 1 else 'are'} likelier from elsewhere than by a "
+            f"claimed model and {'stands' if n_suspects == 1 else 'stand'} first in the list; each of them is a hint "
+            "where to look, and no finding about that image."
         )
     sentences += _mixed(mixture, claim)
     sentences += _unlike(counts, n_clusters)
@@ -118,10 +118,10 @@ def p_words(p: float) -> str:
 
 def _blindness(claim: Claim) -> str:
     if claim.detectable is None:
-        return "It was not found out how many images from elsewhere would have been noticed."
+        return f"With {counted(claim.n, 'image')}, even a set wholly from elsewhere might pass unnoticed."
     return (
         f"With {counted(claim.n, 'image')}, {100 * claim.detectable:.0f} in 100 images from elsewhere would be noticed "
-        "in 9 of 10 such audits; fewer may pass."
+        "in 8 of 10 such audits; fewer may pass."
     )
 
 

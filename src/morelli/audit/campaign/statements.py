@@ -86,8 +86,8 @@ class Claim:
     foreign, foreign_low, foreign_high : float or None
         Share of the images that claimed candidates did not make, estimated, with its 95% interval.
     detectable : float or None
-        The smallest share of foreign images that a set of this size would show in 9 of 10 cases; None where no share
-        would, or where it was not found out.
+        The smallest share of another candidate's images that would be noticed in a set of this size in 8 of 10 cases;
+        None where not even all would.
     """
 
     claimed: tuple[str, ...]
@@ -119,9 +119,9 @@ class Suspect:
     decision, label, probability
         Of its verdict.
     suspicion : float
-        What images are ranked by; the higher, the less it looks like a claimed candidate's.
+        What images are ranked by: logarithm of how much likelier the answer is for somebody else's image.
     p_value : float
-        Of "a claimed candidate made this image", by itself: many images by claimed candidates have small ones too.
+        How often references of claimed candidates are as suspicious. Among many images, small ones are no surprise.
     why : tuple of str
         Sentences, the weightiest first.
     evidence : dict of str to float
@@ -345,7 +345,8 @@ class CampaignAudit:
     suspects : tuple of Suspect
         Images that speak against the claim, the most suspicious first; at most so many as a page shows.
     n_suspects : int
-        How many there are: see `morelli.audit.campaign.SUSPECT_LEVEL`.
+        Images that are likelier somebody else's than a claimed candidate's, or whose declarations contradict their
+        pixels.
     mixture : Mixture or None
         None where no image could be judged.
     clusters : tuple of Cluster

@@ -13,14 +13,11 @@ from morelli.audit.campaign.records import Records
 from morelli.audit.campaign.statements import Suspect
 from morelli.audit.consistency import Consistency
 
-__all__ = ["MOST_SUSPECTS", "SUSPECT_LEVEL", "rank_suspects"]
+__all__ = ["MOST_SUSPECTS", "rank_suspects"]
 
 MOST_SUSPECTS: Final = 50
 """Images that are listed, with pictures on a page."""
 
-SUSPECT_LEVEL: Final = 0.05
-"""Images with a smaller p-value by themselves are listed, and so are those whose declarations contradict their pixels;
-one in twenty by claimed candidates is expected to be among them."""
 
 _FAMILIES: Final = 3
 _STRONG: Final = 0.5
@@ -30,7 +27,10 @@ _STRONG: Final = 0.5
 def rank_suspects(
     records: Records, gathered: Gathered, found: Consistency | None, claimed: Sequence[str]
 ) -> tuple[tuple[Suspect, ...], int]:
-    """Return the images that speak most against the claim, and how many there are.
+    """Return the images that speak most against the claim, and how many do.
+
+    Those count whose answers are likelier for somebody else's image than for a claimed candidate's (a suspicion above
+    0), and those whose declarations contradict their pixels. Some images by claimed candidates are among them.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def rank_suspects(
         return (), 0
     order = np.asarray(found.order)
     p = np.asarray(found.image_p)
-    counted = (p < SUSPECT_LEVEL) | gathered.conflict
+    counted = (np.asarray(found.suspicion) > 0) | gathered.conflict
     chosen = order[counted[order]]
     return tuple(
         _suspect(records, int(gathered.number[i]), float(found.suspicion[i]), float(p[i]), claimed)
