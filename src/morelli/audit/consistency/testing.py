@@ -81,8 +81,9 @@ def test_consistency(
     log_proba: ArrayLike,
     open_set_p: ArrayLike,
     claimed: Sequence[int],
-    rehearsal: Rehearsal,
+    rehearsal: Rehearsal | Sequence[Rehearsal],
     *,
+    judge: ArrayLike | None = None,
     level: float = 0.05,
     n_draws: int = 2000,
     seed: int = 0,
@@ -103,8 +104,11 @@ def test_consistency(
         Above 0, at most 1.
     claimed : sequence of int
         Candidates.
-    rehearsal : Rehearsal
-        Of the attributor that answered.
+    rehearsal : Rehearsal or sequence of Rehearsal
+        Of the attributor that answered; of several with the same candidates, where each judged a part, as in
+        cross-fitting.
+    judge : array-like of int, shape (n,), optional
+        Which of several judged each image.
     level : float, default 0.05
         Rate of false alarms.
     n_draws : int, default 2000
@@ -120,14 +124,23 @@ def test_consistency(
     """
     words, p = np.asarray(log_proba, dtype=np.float64), np.asarray(open_set_p, dtype=np.float64)
     own = np.unique(np.asarray(claimed, dtype=np.int64))
-    _check(words, p, own, rehearsal, level, n_draws)
+    rehearsals = [rehearsal] if isinstance(rehearsal, Rehearsal) else list(rehearsal)
+    judged_by = np.zeros(len(words), dtype=np.int64) if judge is None else np.asarray(judge, dtype=np.int64)
+    for one in rehearsals:
+        _check(words, p, own, one, level, n_draws)
+    if judged_by.shape != p.shape or judged_by.min() < 0 or judged_by.max() >= len(rehearsals):
+        raise MorelliError(f"Say for each image which of {len(rehearsals)} attributors judged it.")
     rng = np.random.default_rng(seed)
-    scale = SuspicionScale.fit(rehearsal)
-    suspicion = scale(words, p)[:, own].min(axis=1)
+    scales = [SuspicionScale.fit(one) for one in rehearsals]
+    suspicion = np.empty(len(words))
+    for number, scale in enumerate(scales):
+        rows = judged_by == number
+        suspicion[rows] = scale(words[rows], p[rows])[:, own].min(axis=1)
     summed = _summed(suspicion, SHARES)
     statistic = float(max(summed.max(), 0.0))
 
-    null = _Null(scale, own, _mix(words, own), rng)
+    parts = np.bincount(judged_by, minlength=len(scales)) / len(words)
+    null = _Null(scales, parts, own, _mix(words, own), rng)
     simulated = null.draw(len(words), n_draws)
     p_value = float((1 + (simulated >= statistic).sum()) / (n_draws + 1))
     consistent = p_value > level
@@ -203,30 +216,63 @@ def _share(suspicion: Float, rng: np.random.Generator) -> tuple[float, float, fl
     return estimate, float(min(low, estimate)), float(max(high, estimate))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pool:
+    """References that sets by claimed candidates are drawn from, all judged by one attributor."""
+
+    scale: SuspicionScale
+    score: Float
+    each: Float
+    rows: dict[int, NDArray[np.intp]]
+
+    @classmethod
+    def of(cls, scale: SuspicionScale, claimed: NDArray[np.int64]) -> _Pool:
+        # A reference of a claimed candidate may fit another claimed one better, and only then is that one's.
+        others = scale.others[:, claimed].min(axis=1)
+        score = np.where(np.isin(scale.codes, claimed), np.minimum(scale.own, others), scale.own)
+        rows = {int(name): np.flatnonzero(scale.codes == name) for name in np.unique(scale.codes)}
+        return cls(scale, score, _each(score, SHARES), rows)
+
+    def sums(self, lender: int, sizes: NDArray[np.int64], rng: np.random.Generator) -> Float:
+        """Return summed log-likelihood ratios, shape (B, E), of sets of so many of the lender's references."""
+        rows = self.rows[lender]
+        prompts, index = np.unique(self.scale.groups[rows], return_inverse=True)
+        mass = rng.dirichlet(np.ones(len(prompts)), len(sizes))[:, index] / np.bincount(index)[index]
+        return np.asarray(rng.multinomial(sizes, mass / mass.sum(axis=1, keepdims=True)) @ self.each[rows])
+
+
 class _Null:
     """Sets by claimed candidates alone, drawn from references."""
 
-    def __init__(self, scale: SuspicionScale, claimed: NDArray[np.int64], mix: Float, rng: np.random.Generator) -> None:
-        self._scale, self._claimed, self._mix, self._rng = scale, claimed, mix, rng
-        # A reference of a claimed candidate may fit another claimed one better, and only then is that one's.
-        others = scale.others[:, claimed].min(axis=1)
-        inside = np.isin(scale.codes, claimed)
-        self._score = np.where(inside, np.minimum(scale.own, others), scale.own)
-        self._each = _each(self._score, SHARES)
-        present = np.unique(scale.codes)
-        self._rows = {int(name): np.flatnonzero(scale.codes == name) for name in present}
-        self._lenders = np.stack([_lenders(scale, int(name)) for name in claimed])
+    def __init__(
+        self,
+        scales: Sequence[SuspicionScale],
+        parts: Float,
+        claimed: NDArray[np.int64],
+        mix: Float,
+        rng: np.random.Generator,
+    ) -> None:
+        self._claimed, self._mix, self._parts, self._rng = claimed, mix, parts, rng
+        self._pools = [_Pool.of(scale, claimed) for scale in scales]
+        common = set.intersection(*(set(pool.rows) for pool in self._pools))
+        lenders = np.stack([np.mean([_lenders(scale, int(name)) for scale in scales], axis=0) for name in claimed])
+        lenders[:, [name not in common for name in range(lenders.shape[1])]] = 0
+        self._lenders = lenders / lenders.sum(axis=1, keepdims=True)
+        self._names = sorted(common)
 
     def image_p(self, suspicion: Float) -> Float:
         """Return the share of references, by lender's weight, that are at least as suspicious."""
-        counts = np.bincount(self._scale.codes, minlength=self._lenders.shape[1])
-        weight = (self._mix @ self._lenders)[self._scale.codes] / counts[self._scale.codes]
+        codes = np.concatenate([pool.scale.codes for pool in self._pools])
+        score = np.concatenate([pool.score for pool in self._pools])
+        counts = np.bincount(codes, minlength=self._lenders.shape[1])
+        weight = (self._mix @ self._lenders)[codes] / counts[codes]
         weight /= weight.sum()
-        order = np.argsort(self._score, kind="stable")
+        order = np.argsort(score, kind="stable")
         above = np.append(np.cumsum(weight[order][::-1])[::-1], 0.0)
-        share = above[np.searchsorted(self._score[order], suspicion, side="left")]
-        worth = 1 / float((weight**2).sum())  # Kish: as many equal references as the weighted ones are worth
-        return np.asarray((share * worth + 1) / (worth + 1))
+        share = above[np.searchsorted(score[order], suspicion, side="left")]
+        # Kish: as many equal references as the weighted ones are worth; one and the same seen by several counts once.
+        worth = 1 / float((weight**2).sum()) / len(self._pools)
+        return np.asarray(np.minimum((share * worth + 1) / (worth + 1), 1.0))
 
     def draw(self, n: int, n_draws: int) -> Float:
         """Return statistics of `n_draws` sets of `n` images, shape (n_draws,)."""
@@ -245,32 +291,30 @@ class _Null:
     def _noticed(self, n: int, foreign: int, critical: float) -> bool:
         rng = np.random.default_rng([n, foreign])
         sums = self._sums(np.full(_POWER_DRAWS, n - foreign))
-        rivals = [name for name in self._rows if name not in self._claimed]
+        rivals = [name for name in self._names if name not in self._claimed]
         for i, rival in enumerate(rng.choice(rivals, _POWER_DRAWS)):
-            against = self._scale.others[self._rows[int(rival)]][:, self._claimed].min(axis=1)
-            times = rng.multinomial(foreign, np.full(len(against), 1 / len(against)))
-            sums[i] += times @ _each(against, SHARES)
+            for pool, part in zip(self._pools, rng.multinomial(foreign, self._parts), strict=True):
+                against = pool.scale.others[pool.rows[int(rival)]][:, self._claimed].min(axis=1)
+                times = rng.multinomial(part, np.full(len(against), 1 / len(against)))
+                sums[i] += times @ _each(against, SHARES)
         return bool((sums.max(axis=1) > critical).mean() >= POWER)
 
     def _sums(self, sizes: NDArray[np.int64]) -> Float:
         """Return summed log-likelihood ratios, shape (B, E), of sets of so many images."""
         rng, result = self._rng, np.zeros((len(sizes), len(SHARES)))
-        for weight, lenders, drawn in zip(self._mix, self._lenders, _dealt(sizes, self._mix, rng), strict=True):
-            if weight == 0 and not drawn.any():
-                continue
-            for_draw = rng.choice(len(lenders), len(sizes), p=lenders)
-            for name in np.unique(for_draw):
-                rows, sets = self._rows[int(name)], np.flatnonzero(for_draw == name)
-                prompts, index = np.unique(self._scale.groups[rows], return_inverse=True)
-                mass = rng.dirichlet(np.ones(len(prompts)), len(sets))[:, index]
-                mass /= np.bincount(index)[index]
-                times = rng.multinomial(drawn[sets], mass / mass.sum(axis=1, keepdims=True))
-                result[sets] += times @ self._each[rows]
+        dealt = _dealt(sizes, self._mix, rng)
+        for lenders, drawn in zip(self._lenders, dealt, strict=True):
+            # Who lends is drawn once for a set: its images are by one and the same generator.
+            chosen = rng.choice(len(lenders), len(sizes), p=lenders)
+            for pool, times in zip(self._pools, _dealt(drawn, self._parts, rng), strict=True):
+                for name in np.unique(chosen):
+                    sets = np.flatnonzero(chosen == name)
+                    result[sets] += pool.sums(int(name), times[sets], rng)
         return result
 
 
 def _dealt(sizes: NDArray[np.int64], mix: Float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return how many images of each set are by each claimed candidate, shape (C, B)."""
+    """Return how many images of each set fall to each part, shape (parts, B)."""
     return np.asarray(rng.multinomial(sizes, np.maximum(mix, 0) / mix.sum())).T
 
 
