@@ -11,6 +11,7 @@ from morelli._version import __version__
 from morelli.cli import (
     ask,
     attribute,
+    audit,
     catalog,
     compare,
     demo,
@@ -58,6 +59,7 @@ register(app, "robustness", robustness.robustness, resumes=True)
 register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
 app.add_typer(leaderboard.app, name="leaderboard")
+app.add_typer(audit.app, name="audit")
 app.add_typer(ledger.app, name="ledger")
 register(app, "review", review.review)
 app.add_typer(ask.app, name="ask")
