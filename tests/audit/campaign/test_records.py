@@ -5,7 +5,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from morelli.audit.campaign import RECORDS, FileRow, Records
+from morelli.audit.campaign import RECORDS, FileRow, Records, for_review
 from morelli.audit.campaign.gathered import gather
 from morelli.errors import MorelliError
 
@@ -121,3 +121,21 @@ def test_parts_by_column_and_month(records):
     assert gathered.part_names == {"vendor": ["v", "w", ""], "date": ["2026-01", "2026-03", ""]}
     assert gathered.rows_of("vendor", 0).tolist() == [0, 3]
     assert gathered.rows_of("date", 0).tolist() == [0, 1]
+
+
+def test_a_person_gets_what_is_not_settled_once(records):
+    rng = np.random.default_rng(0)
+    kinds = ("attributed", "ambiguous", "unknown", "conflict")
+    made = [made_up(i, rng, kinds[i % 4]) for i in range(40)]
+    copy = made[1][0]._replace(seq=40, name="copy.png", path="/campaign/copy.png")
+    lost = FileRow(41, "lost.png", "/campaign/lost.png", None, "lost.png: there is no such file", ())
+    records.write([(file, None) for file, _ in made] + [(copy, None), (lost, None)], [judged for _, judged in made])
+    records.finish(by=[])
+    labels = [judged.verdict.label for _, judged in made[::4]]
+    claimed = labels[0]
+    found = list(for_review(records, {claimed}))
+    settled = {file.path for (file, _), label in zip(made[::4], labels, strict=True) if label == claimed}
+    assert 0 < len(settled) < 10
+    assert [verdict.uri for verdict in found] == [
+        *(file.path for file, _ in made if file.path not in settled), "/campaign/lost.png"
+    ]  # fmt: skip

@@ -151,7 +151,7 @@ def _mixed(mixture: Mixture | None, claim: Claim) -> list[str]:
         return f"{name} {share_words(share.share, share.low, share.high)}"
 
     shown = [share for share in mixture.shares if share.share >= 0.005][:_FEW] or list(mixture.shares[:1])
-    found = [f"What the set is mixed of, as estimated: {'; '.join(words(share) for share in shown)}."]
+    found = [f"What the set is mixed of, as estimated: {'; '.join(words(share) for share in shown)}.", *mixture.notes]
     if mixture.real is not None:
         real = mixture.real
         found.append(f"Real photographs: {share_words(real.share, real.low, real.high)}.")

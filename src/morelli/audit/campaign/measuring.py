@@ -26,6 +26,9 @@ BLIND: Final = 0.5
 MIXTURE_FROM: Final = 30
 """Fewest images of a part whose mixture is estimated: intervals of fewer span almost everything."""
 
+UNTOLD: Final = 0.5
+"""Where the interval of the share of unknown sources is wider, that share is left out, and the note says so."""
+
 MOST_PARTS: Final = 100
 """Parts of one column that are tested, the largest; a test draws thousands of sets."""
 
@@ -78,7 +81,7 @@ class Measure:
             return Claim(self.claimed, UNDECIDED, reason, 0, None, None, self.level), None
         rehearsal = self.bundle.attributor.rehearsal
         found = test_consistency(
-            words, p, self._codes, rehearsal, level=self.level, n_draws=self.n_draws, seed=self.seed
+            words, p, self._codes.tolist(), rehearsal, level=self.level, n_draws=self.n_draws, seed=self.seed
         )
         outcome, why = _outcome(found, len(p), unreadable)
         low, high = found.share_interval
@@ -102,17 +105,27 @@ class Measure:
         words, p = _taken(gathered, rows)
         if not len(p):
             return None
-        found = estimate_mixture(words, p, self.bundle.attributor.rehearsal, seed=self.seed)
+        rehearsal = self.bundle.attributor.rehearsal
+        found = estimate_mixture(words, p, rehearsal, seed=self.seed)
+        low, high = float(found.lower[-1]), float(found.upper[-1])
+        told = high - low <= UNTOLD
+        notes = found.notes
+        if not told:
+            found = estimate_mixture(words, p, rehearsal, unknown=False, seed=self.seed)
+            span = f"{100 * low:.0f} to {100 * high:.0f} in 100"
+            notes = (*found.notes, f"How much none of the candidates made cannot be told from these images ({span}); "
+                     "shares are among the candidates given.")  # fmt: skip
         lineages = (*self.bundle.lineages, None)
         shares = [
             replace(share, lineage=lineage, claimed=share.name in self.claimed, real=share.name in self.real)
             for share, lineage in zip(_shares((*self.bundle.classes, UNKNOWN), found), lineages, strict=True)
+            if told or share.name != UNKNOWN
         ]
         rolled: list[Share] = []
         if any(name is not None for name in self.bundle.lineages):
             over = roll_up_shares(found, self.bundle.lineages)
-            rolled = _shares(over.names, over)
-        return Mixture(len(p), _largest_first(shares), _largest_first(rolled), self._real(found), found.notes)
+            rolled = [share for share in _shares(over.names, over) if told or share.name != UNKNOWN]
+        return Mixture(len(p), _largest_first(shares), _largest_first(rolled), self._real(found), notes)
 
     def parts(self, gathered: Gathered, column: str) -> tuple[Part, ...]:
         """Test every part of a column, correct for their number, and unmix those with enough images.

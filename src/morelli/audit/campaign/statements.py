@@ -175,7 +175,7 @@ class Mixture:
     n : int
         Different images.
     shares : tuple of Share
-        Of the candidates and ``unknown``, the largest first.
+        Of the candidates and ``unknown``, the largest first; without ``unknown`` where that share cannot be told.
     lineages : tuple of Share
         The same rolled up; empty where no lineage is known.
     real : Share or None
