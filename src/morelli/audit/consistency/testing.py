@@ -80,7 +80,7 @@ class Consistency:
 def test_consistency(
     log_proba: ArrayLike,
     open_set_p: ArrayLike,
-    claimed: Sequence[int],
+    claimed: Sequence[int] | NDArray[np.integer],
     rehearsal: Rehearsal | Sequence[Rehearsal],
     *,
     judge: ArrayLike | None = None,
