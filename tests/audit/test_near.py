@@ -35,9 +35,9 @@ def test_images_among_references():
     base = hashes(3)
     found = find_near(
         ["a", "b", "c"],
-        [base[0], flipped(base[1], 1), base[2]],
+        np.array([base[0], flipped(base[1], 1), base[2]]),
         reference_ids={"a", "z"},
-        reference_phashes=[flipped(base[2], 30), base[1]],
+        reference_phashes=np.array([flipped(base[2], 9), base[1]]),
     )
     assert found.in_references.tolist() == ["file", "near", None]
     assert found.reference[1] == 1 and found.reference[2] == -1
