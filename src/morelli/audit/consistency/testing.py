@@ -32,6 +32,9 @@ share of what chance alone gives."""
 
 _POWER_DRAWS = 200
 _RESAMPLED = 200
+_HALF_CHI2 = 1.92
+"""Half of the 95% quantile of chi-squared with one degree of freedom."""
+
 _FINE = np.linspace(0, 1, 201)
 _CHUNK = 20_000
 
@@ -59,7 +62,7 @@ class Consistency:
     share_estimate : float
         Likeliest share of images from elsewhere.
     share_interval : tuple of float
-        By resampling images, at 95%; from 0 where the set is consistent.
+        At 95%, by resampling images and by the likelihood ratio; from 0 where the set is consistent.
     smallest_detectable : float or None
         Least share of images by another candidate that would be noticed with a chance of `POWER`; None where not even
         all would, or where nobody asked.
@@ -206,17 +209,23 @@ def _mix(words: Float, claimed: NDArray[np.int64]) -> Float:
 
 
 def _share(suspicion: Float, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return the likeliest share of images from elsewhere, and a 95% interval by resampling images."""
+    """Return the likeliest share of images from elsewhere, and a 95% interval.
+
+    By resampling images; at least as wide as by the likelihood ratio, because none of few images is suspicious in any
+    resampled set where none was.
+    """
     part = suspicion if len(suspicion) <= _CHUNK else rng.choice(suspicion, _CHUNK, replace=False)
     ratio = np.expm1(np.minimum(part, CAP))
     each = np.log1p(np.minimum(_FINE, 0.995)[:, None] * ratio)
-    estimate = float(_FINE[int(each.sum(axis=1).argmax())])
+    likelihood = each.sum(axis=1) * (len(suspicion) / len(part))
+    estimate = float(_FINE[int(likelihood.argmax())])
+    plausible = _FINE[likelihood >= likelihood.max() - _HALF_CHI2]
     counts = rng.multinomial(len(part), np.full(len(part), 1 / len(part)), size=_RESAMPLED)
     drawn = _FINE[(counts @ each.T).argmax(axis=1)]
     # Of a part of a large set the deviations are those of the part; the whole has smaller ones.
     drawn = estimate + np.sqrt(len(part) / len(suspicion)) * (drawn - estimate)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return estimate, float(min(low, estimate)), float(max(high, estimate))
+    return estimate, float(min(low, plausible[0])), float(max(high, plausible[-1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
