@@ -1,9 +1,8 @@
-"""How many sources are among images that look like none of the candidates.
+"""How many sources images come from that look like none of the candidates, as far as that can be told.
 
-Two images by one unknown model are taken for the same candidates, more often than two by different ones. How much more
-was seen in the rehearsal, where models were hidden from the candidates: it says at which distance between two answers
-images are rather of one source than of two. Groups are joined by average linkage up to that distance (Sokal and
-Michener 1958). That is a proposal to a person who looks at the pictures, no finding.
+An attributor mistakes images of one unknown model in one way: they get the same candidates second and third. So the
+distance between two images is that between their answers, and how far apart images of one model may lie is learned from
+the rehearsal, where models were hidden from the candidates and their images judged all the same.
 """
 
 from __future__ import annotations
@@ -13,164 +12,162 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import pdist
-from sklearn.cluster import AgglomerativeClustering
 
 from morelli.attributors.rehearsal import Rehearsal
-from morelli.errors import MorelliError
 
-__all__ = ["LONER", "Clusters", "cluster_unknowns", "same_source_distance"]
+__all__ = ["LONER", "Groups", "cluster_unknowns"]
 
 Float = NDArray[np.float64]
 
 LONER: Final = -1
-"""Label of images that are like no other."""
+"""Label of an image that is like no other."""
 
-MOST: Final = 3000
-"""Most images that are joined pair by pair; of more, the others go to the nearest group of a random part."""
+FLOOR: Final = -7.0
+"""Smallest logarithm of a probability that counts: how impossible the impossible is says nothing."""
 
-_FLOOR = float(np.log(1e-2))
-"""Below a hundredth, what a candidate's probability is says more about the calibration than about the image."""
+MOST: Final = 2000
+"""Images whose distances are all computed; of more, this many are drawn and the others join the nearest group."""
 
-_PAIRS_OF_ONE = 0.2
-"""Share of pairs that are of one source, as with five sources of equal size."""
-
-_LEAST_HIDDEN = 30
-_MOST_HIDDEN = 1500
+_LEAST_HIDDEN: Final = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Clusters:
-    """Groups of images.
+class Groups:
+    """Images that are like each other.
 
     Attributes
     ----------
-    labels : ndarray of int, shape (m,)
-        Group of each image, the largest is 0; `LONER` for images in groups of fewer than `smallest`.
-    n_sources : int
-        Groups.
-    central : tuple of ndarray of int
-        Rows of each group, the most typical first.
-    distance : float
-        Up to which images were joined.
-    smallest : int
+    label : ndarray of int, shape (n,)
+        Group of each image from 0, the largest first; `LONER` for one that is like no other.
+    distance : ndarray, shape (n,)
+        From the middle of its group: the smallest are typical. 0 for loners.
+    threshold : float or None
+        Distance up to which images were taken to be of one source; None where the rehearsal could not say.
+    notes : tuple of str
+        Sentences that belong beside the groups.
     """
 
-    labels: NDArray[np.int64]
-    n_sources: int
-    central: tuple[NDArray[np.int64], ...]
-    distance: float
-    smallest: int
+    label: NDArray[np.int64]
+    distance: Float
+    threshold: float | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups there are, without loners."""
+        return int(self.label.max(initial=LONER)) + 1
 
 
-def same_source_distance(rehearsal: Rehearsal, seed: int = 0) -> float | None:
-    """Return the distance between answers below which two images are rather of one source.
+def cluster_unknowns(log_proba: ArrayLike, rehearsal: Rehearsal, *, seed: int = 0) -> Groups:
+    """Group images by their likely source.
 
-    It is the one with the best F1 for "of one source" among pairs of images whose models were hidden.
+    Average linkage (Sokal and Michener 1958), cut at the distance that best tells pairs of images of one hidden model
+    from pairs of two (largest true minus false rate, Youden 1950); pairs that share a prompt do not count.
 
     Parameters
     ----------
-    rehearsal : Rehearsal
-    seed : int
-        Chooses among very many hidden images.
-
-    Returns
-    -------
-    float or None
-        None where too few images had their models hidden.
-    """
-    codes = rehearsal.hidden_codes
-    if len(codes) < _LEAST_HIDDEN or len(np.unique(codes)) < 2:
-        return None
-    rows = np.arange(len(codes))
-    if len(rows) > _MOST_HIDDEN:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _MOST_HIDDEN, replace=False))
-    upper = np.triu_indices(len(rows), 1)
-    same = codes[rows][upper[0]] == codes[rows][upper[1]]
-    if not same.any():
-        return None
-    distances = pdist(_placed(rehearsal.hidden_log_proba[rows]))
-    own, other = np.sort(distances[same]), np.sort(distances[~same])
-    tried = np.quantile(own, np.linspace(0.05, 0.95, 37))
-    found = np.searchsorted(own, tried) / len(own)
-    wrong = np.searchsorted(other, tried) / len(other)
-    score = 2 * _PAIRS_OF_ONE * found / (_PAIRS_OF_ONE * (found + 1) + (1 - _PAIRS_OF_ONE) * wrong)
-    return float(tried[int(score.argmax())])
-
-
-def cluster_unknowns(
-    log_proba: ArrayLike, rehearsal: Rehearsal, *, smallest: int = 3, seed: int = 0
-) -> Clusters | None:
-    """Group images that look like none of the candidates by what they look like.
-
-    Parameters
-    ----------
-    log_proba : array-like, shape (m, K)
-        Answers for the unknown images only.
+    log_proba : array-like, shape (n, K)
+        Calibrated log-probabilities of images that are called unknown.
     rehearsal : Rehearsal
         Of the attributor that answered.
-    smallest : int, default 3
-        Fewest images of a group.
     seed : int, default 0
-        Chooses the part of more than `MOST` images that is joined pair by pair.
+        Of the draw where there are more than `MOST`.
 
     Returns
     -------
-    Clusters or None
-        None where it cannot be told: the bundle rehearsed too few hidden models.
+    Groups
+        One group of all images, and a note, where the rehearsal had too few hidden models.
 
     Raises
     ------
-    MorelliError
-        The answers are not finite in part, or of another number of candidates.
+    ValueError
+        Answers for another number of candidates.
     """
     words = np.asarray(log_proba, dtype=np.float64)
-    if words.ndim != 2 or words.shape[1] != rehearsal.n_classes or np.isnan(words).any():
-        raise MorelliError(f"Answers of shape {words.shape} are none among {rehearsal.n_classes} candidates.")
-    distance = same_source_distance(rehearsal, seed)
-    if distance is None:
+    if words.ndim != 2 or words.shape[1] != rehearsal.n_classes:
+        raise ValueError(f"answers of shape {words.shape} do not fit {rehearsal.n_classes} candidates")
+    n = len(words)
+    threshold = _threshold(rehearsal)
+    if threshold is None:
+        note = "Unknown images are not grouped: the bundle has too few candidates to know how alike one source's are."
+        return Groups(np.zeros(n, np.int64), np.zeros(n), None, (note,))
+    if n < 2:
+        return Groups(np.full(n, LONER, np.int64), np.zeros(n), threshold)
+    vectors = _vectors(words)
+    notes: tuple[str, ...] = ()
+    rows = np.arange(n)
+    if n > MOST:
+        rows = np.sort(np.random.default_rng(seed).choice(n, MOST, replace=False))
+        notes = (f"Groups were formed from {MOST:,} of {n:,} unknown images; the others joined the nearest.",)
+    label = np.full(n, LONER, np.int64)
+    label[rows] = _largest_first(_linked(vectors[rows], threshold))
+    middles = np.array([vectors[label == k].mean(axis=0) for k in range(int(label.max(initial=LONER)) + 1)])
+    distance = np.zeros(n)
+    if len(middles):
+        to_middle = np.stack([np.sqrt(((vectors - middle) ** 2).mean(axis=1)) for middle in middles], axis=1)
+        left = np.setdiff1d(np.arange(n), rows)
+        nearest = to_middle[left].argmin(axis=1)
+        label[left] = np.where(to_middle[left, nearest] <= threshold, nearest, LONER)
+        label = _renumbered(label)
+        distance = np.where(label == LONER, 0.0, to_middle.min(axis=1))
+    return Groups(label, distance, threshold, notes)
+
+
+def _vectors(words: Float) -> Float:
+    """Return answers as points: up to a constant for each image, and without the impossible's depth."""
+    floored = np.maximum(words, FLOOR)  # NaN stays
+    return np.asarray(floored - np.nanmean(floored, axis=1, keepdims=True))
+
+
+def _threshold(rehearsal: Rehearsal) -> float | None:
+    """Return the distance that best tells pairs of one hidden model from pairs of two."""
+    codes, groups = rehearsal.hidden_codes, rehearsal.hidden_groups
+    if len(codes) < _LEAST_HIDDEN or len(np.unique(codes)) < 2:
         return None
-    places = _placed(words)
-    labels = _joined(places, distance, seed)
-    counts = np.bincount(labels) if len(labels) else np.zeros(0, dtype=np.int64)
-    kept = [int(name) for name in np.argsort(-counts, kind="stable") if counts[name] >= smallest]
-    renamed = np.full(len(counts) + 1, LONER, dtype=np.int64)
-    renamed[kept] = np.arange(len(kept))
-    own = renamed[labels] if len(labels) else np.zeros(0, dtype=np.int64)
-    return Clusters(
-        own, len(kept), tuple(_most_typical(places, own, name) for name in range(len(kept))), distance, smallest
-    )
+    first, second = np.triu_indices(len(codes), 1)
+    apart = groups[first] != groups[second]
+    first, second = first[apart], second[apart]
+    same = codes[first] == codes[second]
+    if not same.any() or same.all():
+        return None
+    distance = _pairwise(_vectors(rehearsal.hidden_log_proba))[first, second]
+    order = np.argsort(distance, kind="stable")
+    gain = np.cumsum(same[order]) / same.sum() - np.cumsum(~same[order]) / (~same).sum()
+    return float(distance[order][gain.argmax()])
 
 
-def _placed(log_proba: Float) -> Float:
-    """Return where images lie: centred logarithms of probabilities; hidden candidates count as impossible."""
-    words = np.maximum(np.where(np.isnan(log_proba), _FLOOR, log_proba), _FLOOR)
-    return np.asarray(words - words.mean(axis=1, keepdims=True))
+def _pairwise(vectors: Float) -> Float:
+    """Return root mean square differences, over the candidates that neither image's answer leaves out."""
+    seen = (~np.isnan(vectors)).astype(np.float64)
+    filled = np.where(seen > 0, vectors, 0.0)
+    both = np.maximum(seen @ seen.T, 1)
+    ahead = filled @ seen.T
+    squares = (filled**2) @ seen.T
+    # Centred anew over what both have.
+    mean = (ahead - ahead.T) / both
+    return np.asarray(np.sqrt(np.maximum((squares + squares.T - 2 * filled @ filled.T) / both - mean**2, 0)))
 
 
-def _joined(places: Float, distance: float, seed: int) -> NDArray[np.int64]:
-    if len(places) < 2:
-        return np.zeros(len(places), dtype=np.int64)
-    rows = np.arange(len(places))
-    if len(rows) > MOST:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST, replace=False))
-    joining = AgglomerativeClustering(n_clusters=None, distance_threshold=distance, linkage="average")
-    part = joining.fit(places[rows]).labels_.astype(np.int64)
-    if len(rows) == len(places):
-        return np.asarray(part)
-    k = int(part.max()) + 1
-    sums = np.stack([np.bincount(part, column, minlength=k) for column in places[rows].T], axis=1)
-    centres = sums / np.bincount(part)[:, None]
-    labels = np.empty(len(places), dtype=np.int64)
-    for start in range(0, len(places), MOST):
-        block = places[start : start + MOST]
-        apart = (centres**2).sum(axis=1) - 2 * block @ centres.T
-        labels[start : start + MOST] = apart.argmin(axis=1)
-    labels[rows] = part
-    return labels
+def _linked(vectors: Float, threshold: float) -> NDArray[np.int64]:
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    distance = _pairwise(vectors)
+    tree = linkage(squareform((distance + distance.T) / 2, checks=False), "average")
+    return np.asarray(fcluster(tree, threshold, "distance"), dtype=np.int64)
 
 
-def _most_typical(places: Float, labels: NDArray[np.int64], name: int) -> NDArray[np.int64]:
-    rows = np.flatnonzero(labels == name)
-    apart = ((places[rows] - places[rows].mean(axis=0)) ** 2).sum(axis=1)
-    return np.asarray(rows[np.argsort(apart, kind="stable")])
+def _largest_first(label: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return numbers by size, `LONER` for groups of one; of one size in the order of their first images."""
+    names, first, inverse, counts = np.unique(label, return_index=True, return_inverse=True, return_counts=True)
+    rank = np.empty(len(names), np.int64)
+    rank[np.lexsort((first, -counts))] = np.arange(len(names))
+    return np.asarray(np.where(counts[inverse] > 1, rank[inverse], LONER), dtype=np.int64)
+
+
+def _renumbered(label: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return numbers by size anew, after others have joined."""
+    own = label != LONER
+    result = np.full(len(label), LONER, np.int64)
+    result[own] = _largest_first(label[own])
+    return result

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner, Result
 
-from _small import write_rows
+from _small import small_rows, write_rows
 from morelli.attributors import Verdict
 from morelli.audit.campaign import (
     CONSISTENT,
@@ -508,3 +509,31 @@ def test_all_layers_are_examined_unless_named(bundle_path, honest, tmp_path):
     assert [OTHER, 1] in found["declared"]["generators"]
     assert sum(found["declared"]["outcomes"].values()) == 1
     assert "silence" not in found["declared"]["outcomes"]
+
+
+def test_unknown_sources_get_sheets_and_manifests_to_enrol_from(bundle, rows, tmp_path):
+    """The level is raised so that strangers, which few images are enough to overlook, are certain to be called so."""
+    strict = replace(bundle, open_set_level=0.9)
+    folder, out = tmp_path / "strangers", tmp_path / "out"
+    folder.mkdir()
+    for i, row in enumerate(small_rows(("dat-light", "arnet-hdn"), 8)):
+        shutil.copy(row["path"], folder / f"{row['model']} ünd {i}{Path(row['path']).suffix}")
+    found = audit_campaign(strict, open_campaign(folder), out, claimed=[CLAIMED], n_draws=200, stack=STACK)
+    write_campaign(found, out)
+    assert found.counts.decisions["unknown"] == sum(cluster.size for cluster in found.clusters) > 8
+    listed = []
+    for cluster in found.clusters:
+        manifest = out / "clusters" / f"{cluster.name}.csv"
+        catalog = build_catalog(manifest, workers=1)
+        assert set(catalog.column("model")) == {cluster.name}
+        assert (len(catalog), catalog.n_unreadable) == (cluster.size, 0)
+        listed += catalog.column("image_id").tolist()
+        with Image.open(manifest.with_suffix(".png")) as sheet:
+            assert sheet.width <= 1352
+            assert sheet.height <= 1100
+    assert len(listed) == len(set(listed))
+    page_of(out)
+    again = audit_campaign(bundle, open_campaign(folder), out, claimed=[CLAIMED], n_draws=200, stack=STACK, anew=True)
+    write_campaign(again, out)
+    kept = {path.stem for path in (out / "clusters").iterdir()}
+    assert kept == {cluster.name for cluster in again.clusters}, "sheets of the audit before are gone"

@@ -15,11 +15,11 @@ from morelli.audit.campaign.copies import find_copies
 from morelli.audit.campaign.declared import summarise_declared
 from morelli.audit.campaign.gathered import Gathered, gather
 from morelli.audit.campaign.judging import Stack, judge_campaign
-from morelli.audit.campaign.measuring import Measure
+from morelli.audit.campaign.measuring import MIXTURE_FROM, MOST_PARTS, Measure
 from morelli.audit.campaign.records import RECORDS, Records
 from morelli.audit.campaign.source import Campaign
 from morelli.audit.campaign.statements import CampaignAudit, Counts, Part
-from morelli.audit.campaign.strangers import group_unknowns
+from morelli.audit.campaign.strangers import LONERS, group_unknowns
 from morelli.audit.campaign.suspects import rank_suspects
 from morelli.catalog import Catalog
 from morelli.errors import MorelliError
@@ -124,10 +124,11 @@ def state(records: Records, measure: Measure, *, source: str, references: Catalo
     claim, found = measure.claim(gathered, unreadable=gathered.n_unreadable)
     suspects, n_suspects = rank_suspects(records, gathered, found, measure.claimed)
     mixture = measure.mixture(gathered)
-    clusters = group_unknowns(records, gathered, bundle)
+    clusters, grouping_notes = group_unknowns(records, gathered, bundle, measure.seed)
     declared = summarise_declared(records, gathered.outcomes)
     parts: list[Part] = [part for column in gathered.part_of for part in measure.parts(gathered, column)]
-    conclusion = conclude(counts, claim, n_suspects, mixture, len(clusters), copies, declared, parts)
+    n_groups = sum(cluster.name != LONERS for cluster in clusters)
+    conclusion = conclude(counts, claim, n_suspects, mixture, n_groups, copies, declared, parts)
     identity = records.about("identity")
     return CampaignAudit(
         source=source,
@@ -154,7 +155,7 @@ def state(records: Records, measure: Measure, *, source: str, references: Catalo
         copies=copies,
         declared=declared,
         parts=tuple(parts),
-        notes=tuple(_notes(bundle, gathered, n_pictures, measure)),
+        notes=(*_notes(bundle, gathered, n_pictures), *grouping_notes),
     )
 
 
@@ -170,9 +171,7 @@ def _counts(records: Records, gathered: Gathered) -> Counts:
     )
 
 
-def _notes(bundle: Bundle, gathered: Gathered, n_pictures: int, measure: Measure) -> list[str]:
-    from morelli.audit.campaign.measuring import MIXTURE_FROM, MOST_PARTS
-
+def _notes(bundle: Bundle, gathered: Gathered, n_pictures: int) -> list[str]:
     notes = list(bundle.notes)
     if n_pictures < len(gathered):
         notes.append(

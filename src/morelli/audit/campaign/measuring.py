@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -137,7 +138,9 @@ class Measure:
         kept = sorted(np.argsort(-sizes, kind="stable")[:MOST_PARTS].tolist(), key=lambda k: names[k])
         rows = [gathered.rows_of(column, k) for k in kept]
         lost = [int((gathered.image_of[codes == k] < 0).sum()) for k in kept]
-        claims = [self.claim(gathered, own, unreadable=n)[0] for own, n in zip(rows, lost, strict=True)]
+        # The smallest p-value that so many draws can give has to stay below the level after correction.
+        finer = replace(self, n_draws=max(self.n_draws, math.ceil(2 * len(kept) / self.level)))
+        claims = [finer.claim(gathered, own, unreadable=n)[0] for own, n in zip(rows, lost, strict=True)]
         tested = [i for i, claim in enumerate(claims) if claim.p_value is not None]
         corrected = dict(zip(tested, holm([float(claims[i].p_value or 0.0) for i in tested]).tolist(), strict=True))
         return tuple(
@@ -184,7 +187,7 @@ def _outcome(found: Consistency, n: int, unreadable: int) -> tuple[str, str | No
 
 def _corrected(claim: Claim, p: float | None) -> Claim:
     """Return a claim about a part after correction for the number of parts."""
-    if p is None or claim.outcome != INCONSISTENT or p < claim.level:
+    if p is None or claim.outcome != INCONSISTENT or p <= claim.level:
         return claim
     reason = "it stands out by itself, but no more than one of so many parts may by chance"
     return replace(claim, outcome=UNDECIDED, reason=reason)

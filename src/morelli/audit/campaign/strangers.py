@@ -2,58 +2,71 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import os
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from morelli.attributors import Bundle
 from morelli.audit.campaign.gathered import Gathered
 from morelli.audit.campaign.records import Records
 from morelli.audit.campaign.statements import Cluster
-from morelli.audit.unknowns import LONER, cluster_unknowns
+from morelli.audit.unknowns import cluster_unknowns
 
-__all__ = ["group_unknowns"]
+__all__ = ["LONERS", "MOST_CLUSTERS", "group_unknowns"]
 
-LONERS = "loners"
+LONERS: Final = "loners"
+"""Name of what is in no group."""
 
-_NEAREST = 3
-_PATHS = 100
-"""Paths that a group keeps in memory, for its contact sheet."""
+MOST_CLUSTERS: Final = 30
+"""Groups that are listed, the largest; the images of smaller ones are among the loners."""
+
+_NEAREST: Final = 3
+_PATHS: Final = 48
 
 
-def group_unknowns(records: Records, gathered: Gathered, bundle: Bundle) -> tuple[Cluster, ...]:
-    """Group the unknown images of an audit.
-
-    Parameters
-    ----------
-    records : Records
-    gathered : Gathered
-    bundle : Bundle
+def group_unknowns(
+    records: Records, gathered: Gathered, bundle: Bundle, seed: int = 0
+) -> tuple[tuple[Cluster, ...], tuple[str, ...]]:
+    """Group the images whose open-set p-value is below the bundle's level.
 
     Returns
     -------
     tuple of Cluster
-        The largest first, and last the images that are like no other, if there are any. Where sources cannot be told
-        apart (the bundle rehearsed too few hidden models), all unknown images are together in that last one.
+        The largest group first, loners last.
+    tuple of str
+        What belongs beside them.
     """
     rows = np.flatnonzero(gathered.unknown)
     if not len(rows):
-        return ()
-    rehearsal = bundle.attributor.rehearsal
-    found = cluster_unknowns(gathered.log_proba[rows], rehearsal)
-    named: list[tuple[str, NDArray[np.intp]]] = []
-    loners = rows
-    if found is not None:
-        named = [(f"source-{i}", rows[members]) for i, members in enumerate(found.central, start=1)]
-        loners = rows[found.labels == LONER]
-    if len(loners):
-        named.append((LONERS, loners))
-    return tuple(_cluster(name, members, records, gathered, bundle) for name, members in named)
+        return (), ()
+    words = gathered.log_proba[rows]
+    found = cluster_unknowns(words, bundle.attributor.rehearsal, seed=seed)
+    label = np.where(found.label >= MOST_CLUSTERS, -1, found.label)
+    best = words.argmax(axis=1)
+    clusters = []
+    for k in [*range(min(found.n_groups, MOST_CLUSTERS)), -1]:
+        own = np.flatnonzero(label == k)
+        if not len(own):
+            continue
+        own = own[np.argsort(found.distance[own], kind="stable")]
+        counts = np.bincount(best[own], minlength=len(bundle.classes))
+        nearest = np.argsort(-counts, kind="stable")[:_NEAREST]
+        members = tuple(int(number) for number in gathered.number[rows[own]])
+        clusters.append(
+            Cluster(
+                name=LONERS if k < 0 else f"unknown-{k + 1}",
+                size=len(own),
+                nearest=tuple((bundle.classes[i], int(counts[i])) for i in nearest if counts[i]),
+                example=records.files_of(members[0], 1)[0],
+                members=members,
+                paths=tuple(_path(records, number) for number in members[:_PATHS]),
+            )
+        )
+    return tuple(clusters), found.notes
 
 
-def _cluster(name: str, rows: NDArray[np.intp], records: Records, gathered: Gathered, bundle: Bundle) -> Cluster:
-    nearest = Counter(bundle.classes[k] for k in gathered.log_proba[rows].argmax(axis=1))
-    numbers = tuple(int(number) for number in gathered.number[rows])
-    paths = tuple(records.verdict(number).uri for number in numbers[:_PATHS])
-    return Cluster(name, len(rows), tuple(nearest.most_common(_NEAREST)), paths[0], numbers, paths)
+def _path(records: Records, number: int) -> str:
+    query = "SELECT path FROM verdicts JOIN files USING (image_id) WHERE id = ? ORDER BY seq LIMIT 1"
+    (path,) = next(records.query(query, (number,)))
+    return os.fsdecode(path)

@@ -26,6 +26,9 @@ _PRIOR_IMAGES = 1.0
 _EDGE = 1e-6
 
 
+_ROWS_AT_ONCE = 4096
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SuspicionScale:
     """A fitted score.
@@ -102,8 +105,13 @@ class SuspicionScale:
         ndarray, shape (n, K)
             Log-likelihood ratios (nats): above 0 speaks for somebody else.
         """
-        proba = np.exp(np.asarray(log_proba, dtype=np.float64))
-        return self._scored(_features(proba, np.asarray(open_set_p, dtype=np.float64), self.responses))
+        words, p = np.asarray(log_proba), np.asarray(open_set_p, dtype=np.float64)
+        scores = np.empty(words.shape)
+        for start in range(0, len(words), _ROWS_AT_ONCE):  # features need many times the room of scores
+            rows = slice(start, start + _ROWS_AT_ONCE)
+            proba = np.exp(words[rows].astype(np.float64))
+            scores[rows] = self._scored(_features(proba, p[rows], self.responses))
+        return scores
 
     def _scored(self, features: Float) -> Float:
         return np.asarray(((features - self.mean) / self.scale) @ self.weight + self.intercept)
