@@ -125,8 +125,9 @@ class Suspect:
     why : tuple of str
         Sentences, the weightiest first.
     evidence : dict of str to float
-        Where another candidate is likelier: by how many nats each family of traces prefers it to the likeliest claimed
-        one.
+        Where another candidate is likelier: by how many nats each family of traces prefers it to `against`.
+    against : str or None
+        The likeliest claimed candidate; ``the average candidate`` where the verdict does not list its evidence.
     """
 
     name: str
@@ -140,6 +141,7 @@ class Suspect:
     p_value: float
     why: tuple[str, ...]
     evidence: dict[str, float] = field(default_factory=dict)
+    against: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def _suspect(records: Records, number: int, suspicion: float, p: float, claimed:
     names = records.files_of(number)
     best = verdict.candidates[0]
     mine = max((c for c in verdict.candidates if c.model in claimed), key=lambda c: c.probability)
-    evidence = _preferences(verdict, best.model, mine.model) if best.model not in claimed else {}
+    evidence, against = _preferences(verdict, best.model, mine.model) if best.model not in claimed else ({}, None)
     return Suspect(
         name=names[0],
         more=tuple(names[1:]),
@@ -70,6 +70,7 @@ def _suspect(records: Records, number: int, suspicion: float, p: float, claimed:
         p_value=p,
         why=tuple(_reasons(verdict, best, mine, claimed, evidence)),
         evidence=evidence,
+        against=against,
     )
 
 
@@ -88,17 +89,22 @@ def _reasons(
         found.append(f"{pair} ({100 * mine.probability:.1f}%).")
         strong = [family for family, gap in evidence.items() if gap > _STRONG]
         if strong:
-            found.append(f"It is so by its {', '.join(strong[:_FAMILIES])}.")
+            found.append(f"What speaks most for it: {', '.join(strong[:_FAMILIES])}.")
     if verdict.prediction_set and not set(verdict.prediction_set) & set(claimed):
         found.append("No claimed candidate is among those that cannot be excluded.")
     return found or ["It looks less like the claimed candidates than their own images mostly do."]
 
 
-def _preferences(verdict: Verdict, other: str, mine: str) -> dict[str, float]:
-    """Return by how much each family prefers one candidate to another, the most first, where it lists both."""
+def _preferences(verdict: Verdict, other: str, mine: str) -> tuple[dict[str, float], str]:
+    """Return by how much each family prefers one candidate to another, the most first, and to whom.
+
+    Verdicts list the evidence for few candidates. Where that for the claimed one is not listed, it is the average.
+    """
+    listed = all(mine in words for words in verdict.evidence.values())
     gaps = {
-        family: round(words[other] - words[mine], 6)
+        family: round(words[other] - (words[mine] if listed else 0.0), 6)
         for family, words in verdict.evidence.items()
-        if other in words and mine in words
+        if other in words
     }
-    return dict(sorted(gaps.items(), key=lambda item: (-item[1], item[0])))
+    ordered = dict(sorted(gaps.items(), key=lambda item: (-item[1], item[0])))
+    return ordered, mine if listed else "the average candidate"

@@ -139,7 +139,8 @@ def campaign(
     check_names(loaded, names, "claimed")  # before the images are looked for
     check_names(loaded, real_names, "real", empty=True)
     if ledger is not None:
-        open_ledger(ledger, create=True).close()  # complains before the images are judged
+        who(None)
+        open_ledger(ledger, create=True).close()  # both complain before the images are judged
     images = open_campaign(source, split_words(by or ""))
     known = None if references is None else Catalog.read(references)
     settings = Settings(trust_anchors=trust, aliases=aliases, lineage=lineage)
