@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zlib
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -506,7 +507,8 @@ def test_all_layers_are_examined_unless_named(bundle_path, honest, tmp_path):
     run("campaign", bundle_path, folder, "--claimed", CLAIMED, "-o", tmp_path / "out", "-w", 1, "--draws", 300)
     found = document(tmp_path / "out")
     assert [layer["layer"] for layer in found["declared"]["layers"]] == list(list_layers())
-    assert [OTHER, 1] in found["declared"]["generators"]
+    if find_spec("sd_parsers") is not None:  # else parameters are not parsed, and the layer says so
+        assert [OTHER, 1] in found["declared"]["generators"]
     assert sum(found["declared"]["outcomes"].values()) == 1
     assert "silence" not in found["declared"]["outcomes"]
 
