@@ -3,8 +3,8 @@
     python benchmarks/lineage.py sdnext-gallery.csv imagen-prompts.csv -o benchmarks/lineage.csv
 
 Arguments are tables with columns path, model and prompt_id. Two images of different files are different images here; of
-the same file, a view of it is a copy. A rate of matches has the upper end of a 95% Clopper-Pearson interval beside it, as if
-pairs were independent.
+the same file, a view of it is a copy. A rate of matches has the upper end of a 95% Clopper-Pearson interval beside it,
+as if pairs were independent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from morelli.provenance.lineage import is_telling
 from morelli.views import parse_view
 
 DISTANCES = (0, 2, 4, 6, 8, 10, 12, 14)
-VIEWS = ("jpeg:75", "jpeg:40", "webp:60", "scale:0.5", "crop:0.98", "crop:0.95", "blur:2", "brightness:1.2")
+VIEWS = ("jpeg:75", "jpeg:40", "webp:60", "resize:512", "crop:0.98", "crop:0.95", "blur:2", "brightness:1.25")
 
 
 def main() -> None:
@@ -44,13 +44,13 @@ def main() -> None:
         first, second = kept[first], kept[second]
         other = files[first] != files[second]
         apart = hamming(hashes[first[other]], hashes[second[other]])
-        print(f"{table.stem}: {len(hashes)} images, {int((~tells).sum())} too plain, {len(apart)} pairs", file=sys.stderr)
+        print(
+            f"{table.stem}: {len(hashes)} images, {int((~tells).sum())} too plain, {len(apart)} pairs", file=sys.stderr
+        )
         rows += [_row(table.stem, "different images", d, int((apart <= d).sum()), len(apart)) for d in DISTANCES]
         chosen = kept[:: max(1, len(kept) // options.copies)][: options.copies]
         for view in map(parse_view, options.views):
-            moved = [
-                int(hamming(perceptual_hash(view.apply(read_image(catalog.paths[i]))), hashes[i])) for i in chosen
-            ]
+            moved = [int(hamming(perceptual_hash(view.apply(read_image(catalog.paths[i]))), hashes[i])) for i in chosen]
             rows += [
                 _row(table.stem, view.name, d, int((np.array(moved) <= d).sum()), len(moved)) for d in DISTANCES[1:5]
             ]

@@ -5,7 +5,7 @@ Provenance asserts, pixels measure. Facts are what somebody says; their absence 
 
 from __future__ import annotations
 
-from morelli.provenance import credentials, lineage, metadata  # noqa: F401 -- they register themselves
+from morelli.provenance import credentials, lineage, metadata, watermarks  # noqa: F401 -- they register themselves
 from morelli.provenance.attributing import attribute_with_provenance
 from morelli.provenance.combination import OUTCOMES, combine, pixels_only
 from morelli.provenance.facts import CLAIMS, STATUSES, STRENGTHS, VERIFICATIONS, Fact, LayerReport, Provenance

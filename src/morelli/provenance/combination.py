@@ -310,7 +310,8 @@ def _unnamed(case: _Case) -> tuple[str, str]:
     if any(one.claim == "generator" for one in case.declared):
         one = next(one for one in case.declared if one.claim == "generator")
         return "not testable", f"{_spoken(one)}, which names no model that the table of aliases knows."
-    one = next(one for one in case.declared if one.claim == "capture")
+    # What is said of the whole image counts, wherever it stands beside what is said of parts.
+    one = min((one for one in case.declared if one.claim == "capture"), key=lambda one: one.part)
     if one.part:
         return "not testable", f"{_spoken(one)}, for a part of the image only."
     if not case.photographs & set(case.classes):

@@ -48,7 +48,12 @@ def test_without_a_registry_nothing_is_examined(pictures):
 def test_the_same_file_is_strong_and_verified(registry, pictures):
     report = only(pictures[0], registry.path)
     (fact,) = report.facts
-    assert (fact.model, fact.strength, fact.verification, fact.source) == ("acme-3", "strong", "verified", "registry:sha256")
+    assert (fact.model, fact.strength, fact.verification, fact.source) == (
+        "acme-3",
+        "strong",
+        "verified",
+        "registry:sha256",
+    )
     assert fact.detail["prompt"] == "a fox" and fact.detail["note"] == "spring" and fact.detail["time"] == "2026-05-17"
     assert only(pictures[1], registry.path).status == "none found"
 
@@ -124,7 +129,7 @@ def test_tables_of_hashes_and_of_paths(tmp_path, pictures):
     table = tmp_path / "table.csv"
     table.write_text(
         "\ufeffpath,sha256,phash,model,prompt,extra\n"
-        f",{'AB' * 32},00000000000000ff,acme-1,\"a, b\",x\n"
+        f',{"AB" * 32},00000000000000ff,acme-1,"a, b",x\n'
         "an image é.jpg,,,,,x\n"
         "missing.png,,,,,x\n",
         encoding="utf-8",

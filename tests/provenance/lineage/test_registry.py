@@ -48,7 +48,9 @@ def registry(tmp_path: Path) -> Registry:
 def test_the_same_file_comes_first(registry):
     (phash,) = telling(1).tolist()
     near = moved(phash, 1)
-    registry.add([Entry(sha("copy"), near, "b"), Entry(sha("it"), phash, "a", "a fox", "2026-05-17T09:30:00Z", "spring")])
+    registry.add(
+        [Entry(sha("copy"), near, "b"), Entry(sha("it"), phash, "a", "a fox", "2026-05-17T09:30:00Z", "spring")]
+    )
     found = registry.find(Hashes(sha("it"), phash))
     assert [(match.entry.model, match.distance) for match in found] == [("a", None), ("b", 2)]
     assert found[0].entry == Entry(sha("it"), phash, "a", "a fox", "2026-05-17T09:30:00Z", "spring")

@@ -32,6 +32,9 @@ share of what chance alone gives."""
 
 _POWER_DRAWS = 200
 _RESAMPLED = 200
+_HALF_CHI2 = 1.92
+"""Half of the 95% quantile of chi-squared with one degree of freedom."""
+
 _FINE = np.linspace(0, 1, 201)
 _CHUNK = 20_000
 
@@ -59,10 +62,10 @@ class Consistency:
     share_estimate : float
         Likeliest share of images from elsewhere.
     share_interval : tuple of float
-        By resampling images, at 95%; from 0 where the set is consistent.
+        At 95%, by resampling images and by the likelihood ratio; from 0 where the set is consistent.
     smallest_detectable : float or None
         Least share of images by another candidate that would be noticed with a chance of `POWER`; None where not even
-        all would.
+        all would, or where nobody asked.
     """
 
     statistic: float
@@ -80,13 +83,14 @@ class Consistency:
 def test_consistency(
     log_proba: ArrayLike,
     open_set_p: ArrayLike,
-    claimed: Sequence[int],
+    claimed: Sequence[int] | NDArray[np.integer],
     rehearsal: Rehearsal | Sequence[Rehearsal],
     *,
     judge: ArrayLike | None = None,
     level: float = 0.05,
     n_draws: int = 2000,
     seed: int = 0,
+    power: bool = True,
 ) -> Consistency:
     """Test whether every image of a set is by one of the claimed candidates.
 
@@ -114,6 +118,8 @@ def test_consistency(
     n_draws : int, default 2000
         Simulated sets; at least 100.
     seed : int, default 0
+    power : bool, default True
+        Whether the smallest share that would be noticed is looked for, which takes longer than the test.
 
     Raises
     ------
@@ -155,7 +161,7 @@ def test_consistency(
         np.argsort(-suspicion, kind="stable").astype(np.int64),
         estimate,
         (0.0 if consistent else low, high),
-        null.detectable(len(words), float(np.quantile(simulated, 1 - level))),
+        null.detectable(len(words), float(np.quantile(simulated, 1 - level))) if power else None,
     )
 
 
@@ -203,17 +209,23 @@ def _mix(words: Float, claimed: NDArray[np.int64]) -> Float:
 
 
 def _share(suspicion: Float, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return the likeliest share of images from elsewhere, and a 95% interval by resampling images."""
+    """Return the likeliest share of images from elsewhere, and a 95% interval.
+
+    By resampling images; at least as wide as by the likelihood ratio, because none of few images is suspicious in any
+    resampled set where none was.
+    """
     part = suspicion if len(suspicion) <= _CHUNK else rng.choice(suspicion, _CHUNK, replace=False)
     ratio = np.expm1(np.minimum(part, CAP))
     each = np.log1p(np.minimum(_FINE, 0.995)[:, None] * ratio)
-    estimate = float(_FINE[int(each.sum(axis=1).argmax())])
+    likelihood = each.sum(axis=1) * (len(suspicion) / len(part))
+    estimate = float(_FINE[int(likelihood.argmax())])
+    plausible = _FINE[likelihood >= likelihood.max() - _HALF_CHI2]
     counts = rng.multinomial(len(part), np.full(len(part), 1 / len(part)), size=_RESAMPLED)
     drawn = _FINE[(counts @ each.T).argmax(axis=1)]
     # Of a part of a large set the deviations are those of the part; the whole has smaller ones.
     drawn = estimate + np.sqrt(len(part) / len(suspicion)) * (drawn - estimate)
     low, high = np.quantile(drawn, [0.025, 0.975])
-    return estimate, float(min(low, estimate)), float(max(high, estimate))
+    return estimate, float(min(low, plausible[0])), float(max(high, plausible[-1]))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
