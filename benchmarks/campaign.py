@@ -1,6 +1,6 @@
 """How much memory and time the set-level part of a campaign audit takes, by the number of images.
 
-    python benchmarks/campaign.py
+    OPENBLAS_NUM_THREADS=1 python benchmarks/campaign.py
 
 Verdicts are made up (40 candidates, 3 in 100 unknown, 5 vendors) and written into records as an audit writes them;
 each size is then stated and written as files by a process of its own, whose peak memory is measured. No image is
