@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from morelli._processes import map_in_processes
+
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -61,3 +63,18 @@ def test_workers_end_with_a_program_that_is_killed(tmp_path):
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGKILL)
+
+
+def echo(job: int) -> int:
+    time.sleep(0.05 * (job % 2))
+    return job
+
+
+@pytest.mark.parametrize("jobs", range(1, 10))
+def test_whoever_is_slower_than_the_workers_gets_every_result(jobs):
+    """All that was handed out may be done, and given on, before it is known that there is no more."""
+    found = []
+    for result in map_in_processes(echo, iter(range(jobs)), 2, initializer=begin):
+        time.sleep(0.1)
+        found.append(result)
+    assert found == list(range(jobs))

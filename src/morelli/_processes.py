@@ -88,7 +88,7 @@ def map_in_processes(
             with HeldInterrupts():
                 ordered.extend(pool.submit(function, job) for job in new)
                 active.update(islice(reversed(ordered), len(new)))
-                if active and not ordered[0].done():
+                if active and ordered and not ordered[0].done():
                     wait(active, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
                 active = {future for future in active if not future.done()}
             while ordered and ordered[0].done():

@@ -13,6 +13,7 @@ __all__ = [
     "CatalogError",
     "EndpointError",
     "ImageReadError",
+    "LedgerError",
     "MissingExtraError",
     "MorelliError",
     "NetworkError",
@@ -68,6 +69,10 @@ class NetworkError(MorelliError):
 
 class BundleError(MorelliError):
     """A bundle is corrupt, foreign, or does not fit this installation."""
+
+
+class LedgerError(MorelliError):
+    """A ledger is not there, is not one, is of another version, or does not allow what was asked."""
 
 
 class EndpointError(MorelliError):

@@ -11,7 +11,7 @@ from morelli.attributors.verdict import SCHEMA_VERSION
 
 REQUIRED = [
     "schema_version", "uri", "image_id", "decision", "label", "probability", "lineage", "candidates", "prediction_set",
-    "open_set_p", "evidence", "judged_as", "quality", "bundle", "error",
+    "open_set_p", "evidence", "judged_as", "quality", "bundle", "provenance", "error",
 ]  # fmt: skip
 
 # All of Unicode, half surrogate pairs included: os.fsdecode makes them of file names that are not UTF-8.
@@ -28,7 +28,7 @@ MAYBE = {
 VERDICTS = st.builds(
     Verdict,
     uri=TEXT,
-    decision=st.sampled_from(["attributed", "ambiguous", "unknown", "unreadable"]),
+    decision=st.sampled_from(["attributed", "ambiguous", "unknown", "conflict", "unreadable"]),
     probability=st.none() | SHARE,
     lineage=st.builds(Lineage, st.none() | TEXT, st.none() | SHARE, st.booleans()),
     candidates=st.lists(st.builds(Candidate, TEXT, SHARE, FINITE), max_size=4).map(tuple),
@@ -37,6 +37,7 @@ VERDICTS = st.builds(
     evidence=st.dictionaries(TEXT, st.dictionaries(TEXT, FINITE, max_size=3), max_size=3),
     quality=st.dictionaries(TEXT, st.none() | FINITE | TEXT | st.integers(), max_size=3),
     bundle=st.dictionaries(TEXT, TEXT, max_size=3),
+    provenance=st.dictionaries(TEXT, st.lists(st.dictionaries(TEXT, TEXT, max_size=2), max_size=2), max_size=3),
     schema_version=st.just(SCHEMA_VERSION),
     **MAYBE,
 )

@@ -1,7 +1,7 @@
 """Attributors: estimators, their doubt, and the bundles that carry them."""
 
 from morelli.attributors.answers import Answers, Training
-from morelli.attributors.attribution import attribute, decide
+from morelli.attributors.attribution import attribute, decide, judge_extraction
 from morelli.attributors.bundle import BUNDLE_SUFFIX, Bundle, References
 from morelli.attributors.fitting import fit_attributor, fit_bundle
 from morelli.attributors.fused import FusedAttributor
@@ -38,6 +38,7 @@ __all__ = [
     "fit_attributor",
     "fit_bundle",
     "get_attributor_info",
+    "judge_extraction",
     "list_attributors",
     "parse_attributor",
     "pool_verdicts",

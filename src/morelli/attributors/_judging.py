@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors.discriminant import Discriminant
-from morelli.attributors.rejection import Sighting
+from morelli.attributors.sighting import Sighting
 
 __all__ = ["Judged", "Spread", "judge"]
 

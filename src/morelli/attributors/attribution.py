@@ -17,7 +17,7 @@ from morelli.attributors.verdict import Candidate, Verdict
 from morelli.encoders import Extraction, iter_extract
 from morelli.images import Limits
 
-__all__ = ["attribute", "decide"]
+__all__ = ["attribute", "decide", "judge_extraction"]
 
 SHOWN = 5
 """Candidates whose evidence a verdict lists, besides those in the prediction set."""
@@ -48,9 +48,9 @@ def attribute(
     """
     limits = limits or Limits()
     extractions = iter_extract(paths, bundle.encoder, workers=workers, limits=limits)
-    facts = {"name": bundle.name, "version": bundle.version, "id": bundle.id}
     for extraction in extractions:
-        yield _judge(bundle, extraction, limits, facts)
+        known = extraction.encoded is not None or extraction.facts is not None
+        yield judge_extraction(bundle, extraction, None if known else _hash_of(extraction.path, limits))
 
 
 def decide(answers: Answers, open_set_level: float) -> list[str]:
@@ -64,11 +64,22 @@ def decide(answers: Answers, open_set_level: float) -> list[str]:
     return [str(word) for word in words]
 
 
-def _judge(bundle: Bundle, extraction: Extraction, limits: Limits, facts: dict[str, str]) -> Verdict:
+def judge_extraction(bundle: Bundle, extraction: Extraction, image_id: str | None = None) -> Verdict:
+    """Return the verdict for an image that was measured.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    extraction : Extraction
+        By the bundle's encoder; one with an error becomes an ``unreadable`` verdict.
+    image_id : str, optional
+        sha256 of the file, where the extraction does not know it because the file could not be decoded.
+    """
+    facts = {"name": bundle.name, "version": bundle.version, "id": bundle.id}
     if extraction.encoded is None:
         return Verdict(
             uri=extraction.path,
-            image_id=_hash_of(extraction.path, limits) if extraction.facts is None else extraction.facts.sha256,
+            image_id=image_id if extraction.facts is None else extraction.facts.sha256,
             decision="unreadable",
             bundle=facts,
             error=str(extraction.error),

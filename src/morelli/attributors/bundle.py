@@ -29,7 +29,7 @@ from morelli.errors import BundleError, MorelliError
 __all__ = ["BUNDLE_SUFFIX", "Bundle", "References"]
 
 BUNDLE_SUFFIX: Final = ".morelli"
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 MAX_BYTES: Final = 2 * 1024**3
 _KEY: Final = "morelli.bundle"
 

@@ -26,14 +26,12 @@ from morelli.attributors.discriminant import Discriminant
 from morelli.attributors.learning_curve import sharpening
 from morelli.attributors.open_set import OpenSetModel
 from morelli.attributors.pooling import SetPooling, learn_pooling
+from morelli.attributors.rehearsal import OUTLYING_SHARE, Rehearsal, joint_p, leave_one_out_p, rehearse
 from morelli.attributors.rejection import Rejector, Sighting, fit_rejector, see
 
 __all__ = ["FusedAttributor"]
 
 Float = NDArray[np.float64]
-
-OUTLYING_SHARE = 0.2
-"""Share of the open-set level that is spent on images that are like no picture at all; the rest is for other models."""
 
 MIN_IMAGES = 3
 """Fewest references of a class: with fewer, no image of it can be judged by a model that has seen two others."""
@@ -82,6 +80,8 @@ class FusedAttributor(FusedSettings):
     outlying_ : OpenSetModel
         For images that are like no picture at all.
     open_set_ : OpenSetModel
+    rehearsal_ : Rehearsal
+        What was answered about the references out of fold, and about images while their models were hidden.
     twins_log_proba_ : ndarray, shape (m, K)
         Calibrated out-of-fold log-probabilities of the `twins` that `fit` was given; not kept in a bundle.
 
@@ -170,7 +170,7 @@ class FusedAttributor(FusedSettings):
             chosen = choose_calibrator(held_out.fuse(weights), codes, prompts, self.random_state)
             temperatures = [TemperatureCalibrator().fit(words, codes).temperature for words in held_out.log_likelihood]
             log_proba = _cross_fit(found, codes, fold, type(chosen.calibrator))
-            self.rejector_, known = fit_rejector(
+            self.rejector_, known, looks = fit_rejector(
                 held_out.sighting, codes, fold, look, list(blocks), random_state=self.random_state
             )
             if found.twins is not None:
@@ -189,7 +189,11 @@ class FusedAttributor(FusedSettings):
         self.conformal_ = sets.fit(np.exp(log_proba), codes)
         self.pooling_ = learn_pooling(np.exp(log_proba), codes, prompts, self.random_state)
         self.open_set_ = OpenSetModel().fit(known)
-        self.outlying_ = OpenSetModel().fit(held_out.outlyingness.mean(axis=0))
+        outlyingness = held_out.outlyingness.mean(axis=0)
+        self.outlying_ = OpenSetModel().fit(outlyingness)
+        with threadpool_limits(limits=1, user_api="blas"):
+            own_p = joint_p(leave_one_out_p(known), leave_one_out_p(outlyingness))
+            self.rehearsal_ = rehearse(log_proba, codes, prompts, own_p, looks, type(chosen.calibrator))
         self.training_ = Training(
             n_images={str(name): int(n) for name, n in zip(self.classes_, np.bincount(codes[first]), strict=True)},
             n_groups=len(first) if own_groups is None else int(own_groups.max()) + 1,
@@ -234,8 +238,7 @@ class FusedAttributor(FusedSettings):
             proba=np.exp(calibrator.doubted(undoubted)),
             undoubted=undoubted,
             prediction_set=self.conformal_.predict_set(np.exp(as_learned.transform(fused))),
-            # Bonferroni with unequal shares: the smaller of two p-values stays one.
-            open_set_p=np.minimum(1, np.minimum(unlike / (1 - OUTLYING_SHARE), outlying / OUTLYING_SHARE)),
+            open_set_p=joint_p(unlike, outlying),
             evidence=self._evidence(judged),
             family_proba={
                 name: softmax(word / self.temperatures_[name], axis=1)
@@ -265,6 +268,7 @@ class FusedAttributor(FusedSettings):
         }
         own, rejector = self.rejector_.to_parts()
         arrays |= {f"rejector.{name}": array for name, array in own.items()}
+        arrays |= {f"rehearsal.{name}": array for name, array in self.rehearsal_.to_arrays().items()}
         blocks = self.named_blocks(self.n_features_in_)
         values = {
             "classes": [str(name) for name in self.classes_],
@@ -307,8 +311,10 @@ class FusedAttributor(FusedSettings):
         new.calibration_ = CalibratorChoice.from_dict(values["calibration"])
         new.conformal_ = SplitConformal.from_dict(values["conformal"])
         new.pooling_ = None if values["pooling"] is None else SetPooling.from_dict(values["pooling"])
-        own = {name.removeprefix("rejector."): array for name, array in arrays.items() if name.startswith("rejector.")}
-        new.rejector_ = Rejector.from_parts(own, values["rejector"])
+        new.rejector_ = Rejector.from_parts(_under("rejector.", arrays), values["rejector"])
+        new.rehearsal_ = Rehearsal.from_arrays(_under("rehearsal.", arrays))
+        if new.rehearsal_.n_classes != len(new.classes_):
+            raise ValueError(f"its rehearsal had {new.rehearsal_.n_classes} candidates")
         new.open_set_ = OpenSetModel.from_dict(values["open_set"])
         new.outlying_ = OpenSetModel.from_dict(values["outlying"])
         new.temperatures_ = {name: float(values["temperatures"][name]) for name in blocks}
@@ -354,6 +360,10 @@ class FusedAttributor(FusedSettings):
         if not named:
             raise ValueError("blocks names no family; leave it out to take all columns as one")
         return named
+
+
+def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _cross_fit(

@@ -26,7 +26,7 @@ D. Wolpert, "Stacked generalization", Neural Networks 5(2), 1992 (learning from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -38,14 +38,10 @@ from morelli.attributors._checks import FloatArray, IntArray, check_labels
 from morelli.attributors.calibration import TemperatureCalibrator
 from morelli.attributors.discriminant import Discriminant, fit_discriminant
 from morelli.attributors.fusion import fit_fusion_weights
-from morelli.attributors.strangeness import (
-    cosine_similarity,
-    max_logit_score,
-    max_probability_score,
-    new_class_score,
-)
+from morelli.attributors.sighting import Look, Sighting, see
+from morelli.attributors.strangeness import max_logit_score, max_probability_score, new_class_score
 
-__all__ = ["Look", "Rejector", "Sighting", "fit_rejector", "see"]
+__all__ = ["Hidden", "Look", "Rejector", "Sighting", "fit_rejector", "see"]
 
 MIN_CLASSES = 6
 """Fewest candidates for a rehearsal: a quarter of them is hidden, and four have to stay."""
@@ -65,55 +61,28 @@ CLIP = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sighting:
-    """What F families make of n images among K candidates.
+class Hidden:
+    """How n references looked while some candidates were hidden, each judged by what had seen no image of its prompt.
 
     Attributes
     ----------
-    log_likelihood : ndarray, shape (F, n, K)
-        Up to a term that all candidates share.
-    alignment : ndarray, shape (F, n, K)
-        Cosine between the image and each class mean, in the family's discriminant coordinates.
+    of_hidden : ndarray of bool, shape (n,)
+        Whose model was hidden.
+    known : ndarray of int, shape (C,)
+        The candidates that were left.
+    words : ndarray, shape (n, C)
+        Fused log-likelihoods of these, up to a term for each image.
+    strangeness : ndarray, shape (n,)
+        With coefficients that were learned in the other rehearsals.
+    outlyingness : ndarray, shape (n,), or None
+        Mean over the families; None where nobody measured it.
     """
 
-    log_likelihood: FloatArray
-    alignment: FloatArray
-
-    def __post_init__(self) -> None:
-        shape = np.shape(self.log_likelihood)
-        if len(shape) != 3 or np.shape(self.alignment) != shape:
-            both = f"{shape} and {np.shape(self.alignment)}"
-            raise ValueError(
-                f"log_likelihood and alignment must have one shape (families, images, candidates), not {both}"
-            )
-        if not (np.isfinite(self.log_likelihood).all() and np.isfinite(self.alignment).all()):
-            raise ValueError("a sighting holds NaN or infinity: leave those images out")
-
-    @classmethod
-    def of(cls, discriminants: Mapping[str, Discriminant], coordinates: Mapping[str, FloatArray]) -> Sighting:
-        """Make one of each family's discriminant coordinates, shape (n, r)."""
-        return cls(
-            np.stack([discriminants[name].log_likelihood_at(at) for name, at in coordinates.items()]),
-            np.stack([cosine_similarity(at, discriminants[name].means) for name, at in coordinates.items()]),
-        )
-
-    def take(self, rows: NDArray[Any]) -> Sighting:
-        """Return the sighting of some images, by index or mask."""
-        return Sighting(self.log_likelihood[:, rows], self.alignment[:, rows])
-
-    @staticmethod
-    def concat(parts: Sequence[Sighting]) -> Sighting:
-        """Put sightings of several sets of images, among equally many candidates, behind one another."""
-        return Sighting(*(np.concatenate([getattr(part, f.name) for part in parts], axis=1) for f in fields(Sighting)))
-
-
-Look = Callable[[IntArray, IntArray, int, IntArray], Sighting]
-"""``look(train, codes, n_classes, test)`` fits to rows `train`, whose classes are `codes`, and sees the rows `test`."""
-
-
-def see(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: NDArray[np.floating]) -> Sighting:
-    """Let every family look at its columns of `X`, shape (n, d)."""
-    return Sighting.of(discriminants, {name: discriminants[name].coordinates(X[:, b]) for name, b in blocks.items()})
+    of_hidden: NDArray[np.bool_]
+    known: IntArray
+    words: FloatArray
+    strangeness: FloatArray
+    outlyingness: FloatArray | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,7 +242,7 @@ def fit_rejector(
     *,
     n_draws: int = 4,
     random_state: int = 0,
-) -> tuple[Rejector, FloatArray]:
+) -> tuple[Rejector, FloatArray, tuple[Hidden, ...]]:
     """Learn what makes images of unknown models stand out.
 
     Every candidate is hidden in one of `n_draws` rehearsals. In each, the others are judged out of fold, in 3 folds
@@ -303,6 +272,8 @@ def fit_rejector(
     ndarray, shape (n,)
         Out-of-fold strangeness of the references, to fit an `OpenSetModel` to: every fold's is computed with what was
         learned on the other folds, and by the same formula as for new images.
+    tuple of Hidden
+        How images looked while their models were hidden, by rehearsal; empty where there was too little to rehearse.
 
     Raises
     ------
@@ -318,16 +289,17 @@ def fit_rejector(
         raise ValueError(f"n_draws must be at least 2, not {n_draws}")
     auroc: dict[str, float] = {}
     notes: tuple[str, ...] = ()
+    looks: tuple[Hidden, ...] = ()
     n_fits = 0
     reason = _too_little(n_classes, len(np.unique(fold)))
     if reason is not None:
-        scores = _cross_scored(held_out, codes, fold, with_profile=False)
+        scores, _ = _cross_scored(held_out, codes, fold, with_profile=False)
         centres, scales = _location(scores)
         coefficients = np.ones(2)
         names: tuple[str, ...] = ("doubt", "unlikeliness")
         notes = (reason,)
     else:
-        scores = _cross_scored(held_out, codes, fold)
+        scores, _ = _cross_scored(held_out, codes, fold)
         centres, scales = _location(scores)
         names = (
             "novelty",
@@ -335,13 +307,14 @@ def fit_rejector(
             *(f"angle.{name}" for name in families),
             *(f"dissent.{name}" for name in families),
         )
-        rehearsed = _rehearse(codes, fold, n_classes, look, min(n_draws, n_classes // 2), random_state)
+        plan = min(n_draws, n_classes // 2)
+        rehearsed, looks = _rehearse(codes, fold, n_classes, look, plan, random_state)
         coefficients = _coefficients(rehearsed)
         auroc = _auroc(rehearsed, names)
         n_fits = N_FOLDS * len(rehearsed)
     frame = _Frame.learn(held_out, codes, with_profile=reason is None)
     rejector = Rejector(names, coefficients, centres, scales, frame, auroc, n_fits, notes)
-    return rejector, np.asarray(coefficients @ _scaled(scores, centres, scales))
+    return rejector, np.asarray(coefficients @ _scaled(scores, centres, scales)), looks
 
 
 def _too_little(n_classes: int, n_folds: int) -> str | None:
@@ -358,12 +331,12 @@ def _too_little(n_classes: int, n_folds: int) -> str | None:
 
 def _rehearse(
     codes: IntArray, fold: IntArray, n_classes: int, look: Look, n_draws: int, random_state: int
-) -> list[tuple[FloatArray, NDArray[np.bool_]]]:
-    """Return for each rehearsal the scaled scores, shape (S, n), and which of the images are of hidden classes."""
+) -> tuple[list[tuple[FloatArray, NDArray[np.bool_]]], tuple[Hidden, ...]]:
+    """Return for each rehearsal the scaled scores, shape (S, n), with the images of hidden classes; and its looks."""
     order = np.random.default_rng(random_state).permutation(n_classes)
     # Unions of folds, numbered without gaps first: then every union holds about a third of the prompts.
     union = np.unique(fold, return_inverse=True)[1] % N_FOLDS
-    results = []
+    results, seen = [], []
     for draw in range(n_draws):
         known = np.setdiff1d(np.arange(n_classes), order[draw::n_draws])
         hidden = ~np.isin(codes, known)
@@ -375,21 +348,37 @@ def _rehearse(
             rows.append(test)
         back = np.argsort(np.concatenate(rows))
         # What is learned from sightings is learned on all other folds, as it is in earnest: there are few enough.
-        scores = _cross_scored(Sighting.concat(parts).take(back), np.where(hidden, -1, recoded), fold)
+        sighting = Sighting.concat(parts).take(back)
+        scores, words = _cross_scored(sighting, np.where(hidden, -1, recoded), fold)
         results.append((_scaled(scores, *_location(scores[:, ~hidden])), hidden))
-    return results
+        far = None if sighting.outlyingness is None else sighting.outlyingness.mean(axis=0)
+        seen.append((known, words, far))
+    looks = [
+        Hidden(hidden, known, words, np.asarray(_learned_elsewhere(results, draw) @ scaled), far)
+        for draw, ((scaled, hidden), (known, words, far)) in enumerate(zip(results, seen, strict=True))
+    ]
+    return results, tuple(looks)
 
 
-def _cross_scored(seen: Sighting, codes: IntArray, fold: IntArray, *, with_profile: bool = True) -> FloatArray:
-    """Return scores, shape (S, n), of every fold by what was learned on the others; code -1 teaches nothing."""
-    parts, rows = [], []
+def _learned_elsewhere(rehearsed: Sequence[tuple[FloatArray, NDArray[np.bool_]]], draw: int) -> FloatArray:
+    return _coefficients([*rehearsed[:draw], *rehearsed[draw + 1 :]])
+
+
+def _cross_scored(
+    seen: Sighting, codes: IntArray, fold: IntArray, *, with_profile: bool = True
+) -> tuple[FloatArray, FloatArray]:
+    """Return scores (S, n) and fused words (n, K) of every fold by what the others taught; code -1 teaches nothing."""
+    parts, words, rows = [], [], []
     for held in np.unique(fold):
         learn, test = np.flatnonzero((fold != held) & (codes >= 0)), np.flatnonzero(fold == held)
         if not len(learn):  # all in one fold: there are no others
             learn = np.flatnonzero(codes >= 0)
-        parts.append(_Frame.learn(seen.take(learn), codes[learn], with_profile=with_profile).scores(seen.take(test)))
+        frame = _Frame.learn(seen.take(learn), codes[learn], with_profile=with_profile)
+        parts.append(frame.scores(seen.take(test)))
+        words.append(_profiles(frame.weights, seen.take(test)))
         rows.append(test)
-    return np.concatenate(parts, axis=1)[:, np.argsort(np.concatenate(rows))]
+    back = np.argsort(np.concatenate(rows))
+    return np.concatenate(parts, axis=1)[:, back], np.concatenate(words)[back]
 
 
 def _coefficients(rehearsed: Sequence[tuple[FloatArray, NDArray[np.bool_]]]) -> FloatArray:
@@ -423,7 +412,7 @@ def _auroc(rehearsed: Sequence[tuple[FloatArray, NDArray[np.bool_]]], names: Seq
 
     found: dict[str, list[float]] = {name: [] for name in ("all", *names)}
     for draw, (scores, hidden) in enumerate(rehearsed):
-        learned = _coefficients([*rehearsed[:draw], *rehearsed[draw + 1 :]])
+        learned = _learned_elsewhere(rehearsed, draw)
         for name, score in zip(("all", *names), (learned @ scores, *scores), strict=True):
             found[name].append(auroc(score, hidden))
     return {name: float(np.mean(values)) for name, values in found.items()}

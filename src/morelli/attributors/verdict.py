@@ -64,7 +64,8 @@ class Verdict:
         sha256 of the file; None where its bytes could not be read.
     decision : str
         ``attributed``: the prediction set has one member. ``ambiguous``: it has several. ``unknown``: the image is
-        unlike what any candidate makes (the open-set p-value is below the bundle's level). ``unreadable``: see `error`.
+        unlike what any candidate makes (the open-set p-value is below the bundle's level). ``conflict``: what is
+        declared about the image contradicts its pixels, see `provenance`. ``unreadable``: see `error`.
     label, probability : str or None, float or None
         The most probable candidate, for ``attributed`` and ``ambiguous``.
     lineage : Lineage
@@ -83,6 +84,9 @@ class Verdict:
         `short_side`, `jpeg_quality`, `blur`, `bucket`: what the image has been through, as far as can be seen.
     bundle : dict
         `name`, `version`, `id` of the bundle that answered.
+    provenance : dict
+        What is declared about the image, and how that and the pixels go together; empty where nobody looked. See
+        :func:`morelli.provenance.combine`.
     error : str or None
         Why the image could not be judged.
     schema_version : int
@@ -101,6 +105,7 @@ class Verdict:
     judged_as: str | None = None
     quality: dict[str, Any] = field(default_factory=dict)
     bundle: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     schema_version: int = SCHEMA_VERSION
 

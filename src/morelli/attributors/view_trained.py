@@ -24,6 +24,7 @@ from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.familiarity import Gate, UnfamiliarPool
 from morelli.attributors.fused import FusedAttributor
 from morelli.attributors.pooling import SetPooling
+from morelli.attributors.rehearsal import Rehearsal
 from morelli.attributors.strangeness import max_probability_score
 
 __all__ = ["UNFAMILIAR", "ViewTrainedAttributor"]
@@ -191,6 +192,11 @@ class ViewTrainedAttributor(FusedSettings):
     def pooling_(self) -> SetPooling | None:
         """How answers for images of one model go together, as learned in the first view; for images in any."""
         return self.home.pooling_
+
+    @property
+    def rehearsal(self) -> Rehearsal:
+        """What was answered about the references out of fold, in the first view; `experts_` have those of others."""
+        return self.home.rehearsal_
 
     @property
     def smallest_p(self) -> float:

@@ -10,6 +10,7 @@ from morelli.catalog.ingest import build_catalog, read_facts
 from morelli.catalog.joining import join_columns
 from morelli.catalog.manifest import Problem, Source, read_source
 from morelli.catalog.nuisance import NuisanceFloor, container_features, nuisance_floor
+from morelli.catalog.reviewed import REVIEW_SOURCE, refuse_reviewed, reviewed_rows
 from morelli.catalog.schema import COLUMNS, FACT_COLUMNS, LABEL_COLUMNS, ROLES, Facts
 from morelli.catalog.splits import Split, split_catalog
 
@@ -18,6 +19,7 @@ __all__ = [
     "DEFAULT_RADIUS",
     "FACT_COLUMNS",
     "LABEL_COLUMNS",
+    "REVIEW_SOURCE",
     "ROLES",
     "Catalog",
     "CatalogReport",
@@ -41,5 +43,7 @@ __all__ = [
     "nuisance_floor",
     "read_facts",
     "read_source",
+    "refuse_reviewed",
+    "reviewed_rows",
     "split_catalog",
 ]

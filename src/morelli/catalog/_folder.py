@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 __all__ = ["SKIPPED_SUFFIXES", "walk_folder"]
@@ -20,22 +20,28 @@ begin with a dot are never tried.
 """
 
 
-def walk_folder(root: Path) -> Iterator[tuple[tuple[str, ...], OSError | None]]:
+def walk_folder(
+    root: Path, passed_over: Callable[[tuple[str, ...]], None] = lambda parts: None
+) -> Iterator[tuple[tuple[str, ...], OSError | None]]:
     """Give the parts (relative to `root`) of every file that could be an image, sorted by folder and name.
 
     A folder below `root` that cannot be listed is given too, with the error; beside files stands None. Symbolic links
-    to folders are followed, except into a folder that is being walked already.
+    to folders are followed, except into a folder that is being walked already. `passed_over` is told of every file
+    whose suffix is one of `SKIPPED_SUFFIXES`.
 
     Raises
     ------
     OSError
         `root` itself cannot be listed.
     """
-    yield from _walk(str(root), (), ())
+    yield from _walk(str(root), (), (), passed_over)
 
 
 def _walk(
-    folder: str, parts: tuple[str, ...], above: tuple[tuple[int, int], ...]
+    folder: str,
+    parts: tuple[str, ...],
+    above: tuple[tuple[int, int], ...],
+    passed_over: Callable[[tuple[str, ...]], None],
 ) -> Iterator[tuple[tuple[str, ...], OSError | None]]:
     try:
         status = os.stat(folder)  # noqa: PTH116 -- strings throughout: 100 000 files
@@ -52,9 +58,11 @@ def _walk(
     for name, is_folder, path in entries:
         if is_folder:
             if name != "__MACOSX":
-                yield from _walk(path, (*parts, name), (*above, identity))
+                yield from _walk(path, (*parts, name), (*above, identity), passed_over)
         elif os.path.splitext(name)[1].lower() not in SKIPPED_SUFFIXES:  # noqa: PTH122
             yield (*parts, name), None
+        else:
+            passed_over((*parts, name))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

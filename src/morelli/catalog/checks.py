@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from morelli.catalog.catalog import Catalog
 from morelli.catalog.duplicates import DEFAULT_RADIUS, cluster_ids
 from morelli.catalog.nuisance import NuisanceFloor, nuisance_floor
+from morelli.catalog.reviewed import reviewed_rows
 from morelli.errors import NotEnoughDataError
 
 __all__ = ["CatalogReport", "ClassFacts", "Repeats", "check_catalog"]
@@ -77,6 +78,8 @@ class CatalogReport:
         Readable images by value of the ``split`` column.
     exact, near : Repeats
         Equal bytes; different bytes but near-duplicates by perceptual hash.
+    n_reviewed, n_reviewed_in_test : int
+        Readable images whose label is a reviewer's, see `reviewed_rows`; those of them in the split "test".
     n_prompts, n_without_prompt : int
         Different prompt_ids; readable images without one.
     straddling_prompts : list of str
@@ -97,6 +100,8 @@ class CatalogReport:
     splits: dict[str, int]
     exact: Repeats
     near: Repeats
+    n_reviewed: int
+    n_reviewed_in_test: int
     n_prompts: int
     n_without_prompt: int
     straddling_prompts: list[str]
@@ -144,6 +149,7 @@ def check_catalog(
         except NotEnoughDataError as error:
             warnings.append(str(error))
     errors, examples = _errors(catalog)
+    reviewed = reviewed_rows(good)
     report = CatalogReport(
         label=label,
         n=len(catalog),
@@ -155,6 +161,8 @@ def check_catalog(
         splits=_tally(split_values[code] for code in splits[splits >= 0]),
         exact=exact,
         near=near,
+        n_reviewed=int(reviewed.sum()),
+        n_reviewed_in_test=int(np.count_nonzero(reviewed & (good.column("split") == "test"))),
         n_prompts=len(prompt_values),
         n_without_prompt=int(np.count_nonzero(prompts < 0)),
         straddling_prompts=straddling,
@@ -250,6 +258,11 @@ def _warnings(report: CatalogReport) -> list[str]:
         found.append(
             f"{len(report.straddling_prompts)} prompts stand in more than one split: an attributor can learn the "
             "prompt instead of the model. Make the split with `morelli catalog split`."
+        )
+    if report.n_reviewed_in_test:
+        found.append(
+            f"{report.n_reviewed_in_test} images of the split test have a reviewer's label (source review:...): the "
+            "reviewer saw a machine's answer, so that accuracy on them would measure agreement. Move them to train."
         )
     if report.exact.across_splits or report.near.across_splits:
         found.append(

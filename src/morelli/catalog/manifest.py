@@ -41,7 +41,7 @@ class Source:
     uris : list of str
         One per row: relative to `base` with forward slashes, absolute when outside of it, or a remote address.
     labels : dict of str to list
-        Every label column, one string or None per row.
+        Every label column, and the others that were asked for; one string or None per row.
     problems : dict of int to Problem
         Rows that cannot be tried.
     """
@@ -75,6 +75,7 @@ def read_source(
     defaults: Mapping[str, str] | None = None,
     model_from: Literal["folder"] | None = "folder",
     prompt_from: Literal["folder", "stem"] | None = None,
+    extra: Sequence[str] = (),
 ) -> Source:
     """Read a folder or a manifest into rows of path and labels. No image is opened.
 
@@ -93,11 +94,13 @@ def read_source(
         For folders: whether the first sub-folder is the model.
     prompt_from : {"folder", "stem", None}
         For folders: whether the second sub-folder, or the file's name without suffix, is the prompt_id.
+    extra : sequence of str
+        For manifests: other columns to read, by their own names.
 
     Raises
     ------
     CatalogError
-        The source is missing, empty or malformed, or a mapped column does not exist.
+        The source is missing, empty or malformed, or a column that was asked for does not exist.
     """
     path = Path(os.path.abspath(source))  # noqa: PTH100 -- links stay as the user wrote them
     columns, defaults = dict(columns or {}), dict(defaults or {})
@@ -110,13 +113,14 @@ def read_source(
     if not path.exists():
         raise CatalogError(f"There is no folder or manifest at {path}.")
     if path.is_dir():
-        if columns:
+        if columns or extra:
             raise CatalogError("Columns can be mapped for a manifest, but the source is a folder.")
         rows = _read_folder(path, model_from, prompt_from, "model" in defaults)
     else:
         if prompt_from is not None:
             raise CatalogError("A prompt can be taken from folder or file names only where the source is a folder.")
-        rows = _read_manifest(path, columns)
+        others = [name for name in extra if name not in ROLES]
+        rows = _read_manifest(path, columns | {name: columns.get(name, name) for name in extra}, others)
     for name, value in defaults.items():
         rows.labels[name] = [value if known is None else known for known in rows.labels[name]]
     return rows
@@ -152,17 +156,17 @@ def _read_folder(root: Path, model_from: str | None, prompt_from: str | None, ha
     return rows
 
 
-def _read_manifest(path: Path, columns: dict[str, str]) -> Source:
+def _read_manifest(path: Path, columns: dict[str, str], others: Sequence[str]) -> Source:
     suffix = path.suffix.lower()
     try:
         if path.stat().st_size == 0:
             raise CatalogError(f"{path} is empty.")
         if suffix in _CSV:
-            rows = _read_csv(path, columns)
+            rows = _read_csv(path, columns, others)
         elif suffix in _JSONL:
-            rows = _read_jsonl(path, columns)
+            rows = _read_jsonl(path, columns, others)
         elif suffix in _PARQUET:
-            rows = _read_parquet(path, columns)
+            rows = _read_parquet(path, columns, others)
         else:
             raise CatalogError(
                 f"{path.name} is no manifest that can be read: use .csv, .tsv, .jsonl, .ndjson or .parquet."
@@ -182,14 +186,18 @@ def _open_text(path: Path) -> IO[str]:
     return path.open(encoding=encoding, newline="")
 
 
-def _read_csv(path: Path, columns: dict[str, str]) -> Source:
-    rows = Source(path.parent)
+def _rows(path: Path, others: Sequence[str]) -> Source:
+    return Source(path.parent, labels={name: [] for name in (*LABEL_COLUMNS, *others)})
+
+
+def _read_csv(path: Path, columns: dict[str, str], others: Sequence[str]) -> Source:
+    rows = _rows(path, others)
     try:
         delimiter = _delimiter(path, columns.get("path", "path"))
         with _open_text(path) as stream:
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
             header = [name.strip() for name in next(reader, [])]
-            positions = _positions(path, header, columns)
+            positions = _positions(path, header, columns, others)
             for cells in reader:
                 if not cells:
                     continue
@@ -220,9 +228,9 @@ def _delimiter(path: Path, path_column: str) -> str:
     return max(_DELIMITERS, key=lambda delimiter: (path_column in headers[delimiter], len(headers[delimiter])))
 
 
-def _read_jsonl(path: Path, columns: dict[str, str]) -> Source:
-    rows = Source(path.parent)
-    wanted = {role: columns.get(role, role) for role in ROLES}
+def _read_jsonl(path: Path, columns: dict[str, str], others: Sequence[str]) -> Source:
+    rows = _rows(path, others)
+    wanted = {role: columns.get(role, role) for role in (*ROLES, *others)}
     seen: dict[str, None] = {}
     try:
         with _open_text(path) as stream:
@@ -236,7 +244,7 @@ def _read_jsonl(path: Path, columns: dict[str, str]) -> Source:
     except UnicodeError as error:
         raise CatalogError(f"{path.name} is not UTF-8 text ({error}). Save it as UTF-8.") from error
     if rows:
-        _positions(path, list(seen), columns)
+        _positions(path, list(seen), columns, others)
     return rows
 
 
@@ -261,16 +269,16 @@ def _json_text(value: object, where: str) -> str | None:
     raise CatalogError(f"{where}: a {type(value).__name__} cannot be a path or a label; use text or a number.")
 
 
-def _read_parquet(path: Path, columns: dict[str, str]) -> Source:
+def _read_parquet(path: Path, columns: dict[str, str], others: Sequence[str]) -> Source:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = Source(path.parent)
+    rows = _rows(path, others)
     try:
         file = pq.ParquetFile(path)
         if b"morelli.catalog" in (file.schema_arrow.metadata or {}):
             raise CatalogError(f"{path} is a catalog already: use it as it is.")
-        positions = _positions(path, file.schema_arrow.names, columns)
+        positions = _positions(path, file.schema_arrow.names, columns, others)
         names = {role: file.schema_arrow.names[position] for role, position in positions.items()}
         for batch in file.iter_batches(columns=sorted(set(names.values()))):
             values = {}
@@ -287,20 +295,21 @@ def _read_parquet(path: Path, columns: dict[str, str]) -> Source:
     return rows
 
 
-def _positions(path: Path, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+def _positions(path: Path, header: Sequence[str], columns: Mapping[str, str], others: Sequence[str]) -> dict[str, int]:
     """Map each role that the header serves to its position; complain about what is missing or ambiguous."""
     existing = ", ".join(name for name in header if name) or "none"
     if not any(header):
         raise CatalogError(f"{path.name} has no header line.")
     positions = {}
-    for role in ROLES:
+    for role in (*ROLES, *others):
         name = columns.get(role, role)
         if (count := header.count(name)) > 1:
             raise CatalogError(f"{path.name} names the column {name!r} {count} times; which one is meant?")
         if count:
             positions[role] = header.index(name)
         elif role in columns:
-            raise CatalogError(f"{path.name} has no column {name!r} to take as {role}. Its columns are: {existing}.")
+            use = "" if name == role else f" to take as {role}"
+            raise CatalogError(f"{path.name} has no column {name!r}{use}. Its columns are: {existing}.")
     if "path" not in positions:
         raise CatalogError(
             f"{path.name} has no column 'path'. Say which column holds the paths; its columns are: {existing}."

@@ -21,6 +21,7 @@ from morelli.catalog.catalog import Catalog
 from morelli.catalog.duplicates import DEFAULT_RADIUS, cluster_ids
 from morelli.catalog.folds import deal_groups
 from morelli.catalog.groups import Groups, group_catalog
+from morelli.catalog.reviewed import reviewed_rows
 from morelli.errors import CatalogError, NotEnoughDataError
 
 __all__ = ["Split", "split_catalog"]
@@ -187,6 +188,10 @@ def split_catalog(
 ) -> Split:
     """Split a catalog's readable images by group, balanced by class as far as whole groups allow.
 
+    Images whose label is a reviewer's (`reviewed_rows`) never come into the test part, nor what has to stay with them;
+    `test` is then the share among the others. Folds hold them, because a fold is also learned from; whoever judges
+    by folds leaves them out.
+
     Parameters
     ----------
     catalog : Catalog
@@ -226,9 +231,21 @@ def split_catalog(
     classes, values = readable.codes(label)
     if groups.n_groups < len(names):
         raise NotEnoughDataError(_why_too_few(readable, groups, len(names), radius))
-    parts = deal_groups(groups.ids, classes, shares, seed)
+    reviewed = reviewed_rows(readable)
+    pinned = np.isin(groups.ids, groups.ids[reviewed]) if test is not None else np.zeros(len(readable), dtype=np.bool_)
+    if len(np.unique(groups.ids[~pinned])) < len(names):
+        raise NotEnoughDataError(
+            "Too few groups of images are free of labels by reviewers, who saw a machine's answer: such labels must "
+            "not measure it. Add images whose maker is known otherwise."
+        )
+    parts = np.zeros(len(readable), dtype=np.int64)
+    parts[~pinned] = deal_groups(groups.ids[~pinned], classes[~pinned], shares, seed)
     images, first = np.unique(readable.column("image_id").astype(str), return_index=True)
-    notes = (groups.note, *_imbalances(parts, classes, [str(value) for value in values], names, label))
+    notes = (
+        groups.note,
+        *_imbalances(parts, classes, [str(value) for value in values], names, label),
+        *_about_reviewed(int(reviewed.sum()), int(pinned.sum()), test is not None),
+    )
     return Split(
         tuple(images.tolist()),
         groups.ids[first],
@@ -272,6 +289,17 @@ def _imbalances(
             shown = ", ".join(values[index] for index in absent[:5]) + (", ..." if len(absent) > 5 else "")
             notes.append(f"{name} has no image of {len(absent)} {label} values: {shown}.")
     return notes
+
+
+def _about_reviewed(reviewed: int, pinned: int, kept: bool) -> list[str]:
+    """Say what became of labels by reviewers."""
+    if not reviewed:
+        return []
+    if kept:
+        return [
+            f"{reviewed} images have a reviewer's label: they and what belongs to them, {pinned} in all, are in train."
+        ]
+    return [f"{reviewed} images have a reviewer's label: they may be learned from, and must not be judged."]
 
 
 def _why_too_few(catalog: Catalog, groups: Groups, parts: int, radius: int) -> str:

@@ -11,6 +11,7 @@ from morelli._version import __version__
 from morelli.cli import (
     ask,
     attribute,
+    audit,
     catalog,
     compare,
     demo,
@@ -19,11 +20,15 @@ from morelli.cli import (
     explain,
     fit,
     leaderboard,
+    ledger,
+    lineage,
     lists,
     networks,
     pixels,
     presence,
     prompts,
+    provenance,
+    review,
     robustness,
     show,
     study,
@@ -46,6 +51,7 @@ register(app, "demo", demo.demo)
 app.add_typer(catalog.app, name="catalog")
 register(app, "fit", fit.fit, resumes=True)
 register(app, "attribute", attribute.attribute)
+register(app, "provenance", provenance.provenance)
 register(app, "explain", explain.explain)
 register(app, "evaluate", evaluate.evaluate, resumes=True)
 register(app, "compare", compare.compare, resumes=True)
@@ -53,7 +59,11 @@ register(app, "robustness", robustness.robustness, resumes=True)
 register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
 app.add_typer(leaderboard.app, name="leaderboard")
+app.add_typer(audit.app, name="audit")
+app.add_typer(ledger.app, name="ledger")
+register(app, "review", review.review)
 app.add_typer(ask.app, name="ask")
+app.add_typer(lineage.app, name="lineage")
 register(app, "show", show.show)
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(networks.app, name="networks")

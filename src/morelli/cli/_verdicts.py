@@ -17,11 +17,17 @@ __all__ = ["COLUMNS", "csv_writer", "json_writer", "pooled_writer", "table_write
 
 COLUMNS: Final = (
     "uri", "image_id", "decision", "label", "probability", "lineage", "lineage_probability",
-    "prediction_set", "open_set_p", "bucket", "bundle_id", "error",
+    "prediction_set", "open_set_p", "bucket", "bundle_id", "error", "provenance", "provenance_reason",
 )  # fmt: skip
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_STYLES: Final = {"attributed": "green", "ambiguous": "yellow", "unknown": "magenta", "unreadable": "red"}
+_STYLES: Final = {
+    "attributed": "green",
+    "ambiguous": "yellow",
+    "unknown": "magenta",
+    "unreadable": "red",
+    "conflict": "bold red",
+}
 _NAMES_SHOWN: Final = 3
 
 
@@ -45,6 +51,7 @@ def csv_writer() -> Callable[[Verdict], None]:
             verdict.uri, verdict.image_id, verdict.decision, verdict.label, verdict.probability, verdict.lineage.label,
             verdict.lineage.probability, "|".join(verdict.prediction_set), verdict.open_set_p,
             verdict.quality.get("bucket"), verdict.bundle["id"], verdict.error,
+            verdict.provenance.get("outcome"), verdict.provenance.get("reason"),
         )  # fmt: skip
         writer.writerow([_inert(value) if isinstance(value, str) else value for value in row])
         sys.stdout.flush()
@@ -75,6 +82,11 @@ def table_writer() -> Callable[[Verdict], None]:
         line.append(printable(answer), style="bold default")
         line.append(f"  <- {printable(verdict.uri)}", style="dim default")
         console.print(line, soft_wrap=True)
+        if outcome := verdict.provenance.get("outcome"):
+            style = "red" if outcome == "conflict" else "default"
+            told = Text(f"{'':<11} declared: {outcome}", style=style)
+            told.append(f". {printable(str(verdict.provenance.get('reason', '')))}", style="dim default")
+            console.print(told, soft_wrap=True)
 
     return write
 
@@ -102,9 +114,11 @@ def pooled_writer() -> Callable[[PooledVerdict], None]:
 
 
 def _answer(verdict: Verdict | PooledVerdict) -> str:
-    if verdict.decision == "unknown":
+    declared = getattr(verdict, "provenance", {})  # a conflict is with what the pixels say: that is shown
+    decision = declared.get("pixels", verdict.decision)
+    if decision == "unknown":
         return f"none of the candidates (least unlike: {verdict.candidates[0].model})"
-    if verdict.decision == "ambiguous":
+    if decision == "ambiguous":
         names = list(verdict.prediction_set)
         shown = " or ".join(names[:_NAMES_SHOWN])
         shown += f" or {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""

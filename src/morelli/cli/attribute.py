@@ -11,6 +11,7 @@ import typer
 
 from morelli.cli._common import BundleArgument, MapsOption, WorkersOption, check_output, progress
 from morelli.cli._inputs import expand
+from morelli.cli._provenance import AliasesOption, LineageOption, TrustAnchorsOption, settings_of
 from morelli.cli._verdicts import csv_writer, json_writer, pooled_writer, table_writer
 
 if TYPE_CHECKING:
@@ -55,6 +56,19 @@ def attribute(
         ),
     ] = None,
     maps: MapsOption = 0,
+    provenance: Annotated[
+        bool,
+        typer.Option(
+            "--provenance", help="Also say what is declared about each image, and whether that and pixels agree."
+        ),
+    ] = False,
+    trust_anchors: TrustAnchorsOption = None,
+    aliases: AliasesOption = None,
+    lineage: LineageOption = None,
+    photographs: Annotated[
+        str | None,
+        typer.Option("--photographs", metavar="NAME[,NAME]", help="Candidates that stand for photographs by cameras."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with status 1 if an image could not be judged.")
     ] = False,
@@ -71,9 +85,13 @@ def attribute(
     make a strong one, though not as strong as independent ones would: how far images of one model go astray together
     was learned from the references. The same file given twice counts once.
 
+    With --provenance, declarations are put beside the pixels' answer: agreement, silence and conflict are different
+    outcomes. An image whose declarations the pixels, or each other, contradict has the decision "conflict".
+
     Examples:
 
         morelli attribute candidates.morelli suspect.png
+        morelli attribute candidates.morelli campaign/ --provenance --trust-anchors trusted.pem
         morelli attribute candidates.morelli campaign/ --html campaign.html --maps 12
         morelli attribute candidates.morelli account-of-one-user/ --pool --table
         morelli attribute candidates.morelli campaign/ --pool-by-folder --json | tail -n 3
@@ -87,21 +105,32 @@ def attribute(
         raise typer.BadParameter("pooled verdicts are no rows of the table that --csv writes; use --json or --table")
     if maps and html is None:
         raise typer.BadParameter("maps are shown on a page; give --html too", param_hint="--maps")
+    if not provenance and any((trust_anchors, aliases, lineage, photographs)):
+        raise typer.BadParameter(
+            "--trust-anchors, --aliases, --lineage and --photographs are for --provenance; give that too"
+        )
     if html is not None:
         check_output(html)
 
     from morelli.attributors import Bundle, VerdictPool
     from morelli.attributors import attribute as judge
+    from morelli.provenance import attribute_with_provenance, pixels_only
 
     loaded = Bundle.load(bundle)
     together = VerdictPool(loaded, by_folder=pool_by_folder) if pool or pool_by_folder else None
     write, conclude = _writers(as_json, as_csv, as_table)
     total, unreadable = 0, 0
     kept: list[dict[str, Any]] = []
-    for verdict in judge(loaded, expand(images), workers=workers):
+    if provenance:
+        settings = settings_of(trust_anchors, aliases, lineage)
+        cameras = _candidates(loaded, photographs)
+        verdicts = attribute_with_provenance(loaded, expand(images), settings, photographs=cameras, workers=workers)
+    else:
+        verdicts = judge(loaded, expand(images), workers=workers)
+    for verdict in verdicts:
         write(verdict)
         if together is not None:
-            together.add(verdict)
+            together.add(pixels_only(verdict))
         total += 1
         unreadable += verdict.decision == "unreadable"
         if html is not None and len(kept) < PAGE_LIMIT:
@@ -123,6 +152,17 @@ def attribute(
         typer.echo(f"{unreadable} of {total} could not be judged; their rows say why.", err=True)
     if strict and unreadable:
         raise typer.Exit(1)
+
+
+def _candidates(bundle: Bundle, names: str | None) -> list[str]:
+    """Return the candidates that are named, separated by commas."""
+    from morelli._text import split_words
+
+    chosen = split_words(names) if names else []
+    for name in chosen:
+        if name not in bundle.classes:
+            raise typer.BadParameter(f"{name} is no candidate of {bundle.name}", param_hint="--photographs")
+    return list(chosen)
 
 
 def _maps(bundle: Bundle, verdicts: list[dict[str, Any]], n: int) -> dict[int, MapCard]:

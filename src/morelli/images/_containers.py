@@ -9,6 +9,7 @@ __all__ = [
     "exif_orientation",
     "heif_bit_depth",
     "is_cut",
+    "iso_boxes",
     "png_bit_depth",
     "png_metadata_bytes",
     "sniff",
@@ -135,10 +136,10 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
 def heif_bit_depth(data: bytes) -> int:
     """Return the largest bits per channel that an AVIF's or HEIC's ``pixi`` properties name; 8 where none is found."""
     depth = 0
-    for meta in _boxes(data, 0, len(data), b"meta"):
-        for iprp in _boxes(data, meta[0] + 4, meta[1], b"iprp"):  # meta has a version and flags first
-            for ipco in _boxes(data, *iprp, b"ipco"):
-                for start, end in _boxes(data, *ipco, b"pixi"):
+    for meta in iso_boxes(data, 0, len(data), b"meta"):
+        for iprp in iso_boxes(data, meta[0] + 4, meta[1], b"iprp"):  # meta has a version and flags first
+            for ipco in iso_boxes(data, *iprp, b"ipco"):
+                for start, end in iso_boxes(data, *ipco, b"pixi"):
                     channels = data[start + 5 : min(end, start + 5 + data[start + 4])] if end - start > 5 else b""
                     depth = max(depth, *channels, 0)
     return depth or 8
@@ -190,7 +191,7 @@ def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
         position += 8 + length + (length & 1)
 
 
-def _boxes(data: bytes, start: int, end: int, name: bytes) -> Iterator[tuple[int, int]]:
+def iso_boxes(data: bytes, start: int, end: int, name: bytes) -> Iterator[tuple[int, int]]:
     """Yield the content, as (start, end), of each box called `name` within a stretch of an ISO media file."""
     while start + 8 <= end:
         size, header = int.from_bytes(data[start : start + 4], "big"), 8

@@ -269,7 +269,10 @@ def _recognition(attacked: AttackResult) -> Recognition:
 def _curve(attacked: AttackResult) -> Curve:
     """Return how often the first attributor is right, by references."""
     rows = attacked.sections[0].long["accuracy"].to_pylist()
-    own = sorted((r for r in rows if r["attributor"] == rows[0]["attributor"]), key=lambda row: row["references"])
+    own = sorted(
+        (row for row in rows if (row["attributor"], row["reads"]) == (rows[0]["attributor"], "all")),
+        key=lambda row: row["references"],
+    )
     return Curve(
         tuple(row["references"] for row in own),
         tuple(row["accuracy"] for row in own),

@@ -14,7 +14,7 @@ from morelli.errors import ImageReadError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["SIDE", "Thumbnail", "embedded", "thumbnail"]
+__all__ = ["SIDE", "Thumbnail", "embedded", "picture_of", "thumbnail"]
 
 SIDE: Final = 160
 _JPEG_QUALITY: Final = 80
@@ -49,15 +49,21 @@ def thumbnail(uri: str, base: str | os.PathLike[str] | None = None, side: int = 
     Thumbnail
         Without data, and with a note for the reader of the page, if the file is gone or cannot be read.
     """
+    picture = picture_of(uri, base, side)
+    return Thumbnail(None, side, side, picture) if isinstance(picture, str) else embedded(picture)
+
+
+def picture_of(uri: str, base: str | os.PathLike[str] | None = None, side: int = SIDE) -> Picture | str:
+    """Return a local image in RGB and the right way up, at most `side` pixels long, or why there is none."""
     if "\0" in uri:
-        return Thumbnail(None, side, side, "the path is not valid")
+        return "the path is not valid"
     path = Path(base, uri) if base is not None else Path(uri)
     try:
         present = path.is_file()
     except OSError:
         present = False
     if not present:
-        return Thumbnail(None, side, side, "file not found")
+        return "file not found"
 
     from PIL import Image
 
@@ -66,16 +72,14 @@ def thumbnail(uri: str, base: str | os.PathLike[str] | None = None, side: int = 
     try:
         loaded = read_image(path)
     except ImageReadError as problem:
-        return Thumbnail(None, side, side, f"not readable: {problem.kind}")
+        return f"not readable: {problem.kind}"
     picture = Image.fromarray(loaded.pixels)
     turn = _TURNS.get(loaded.facts.orientation)
     scale = min(1.0, side / max(picture.size))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    if turn is not None:
-        picture = picture.transpose(Image.Transpose(turn))
-    return embedded(picture)
+    return picture if turn is None else picture.transpose(Image.Transpose(turn))
 
 
 def embedded(picture: Picture) -> Thumbnail:

@@ -18,6 +18,7 @@ from morelli.report._text import headline, lineage_order
 from morelli.report._thumbnails import SIDE, Thumbnail, thumbnail
 from morelli.report.evidence import evidence_rows
 from morelli.report.maps import MapCard
+from morelli.report.provenance import provenance_card
 from morelli.trials import DECISIONS, Metrics, Predictions
 
 if TYPE_CHECKING:
@@ -253,6 +254,10 @@ def _card(verdict: Mapping[str, Any], base: str | os.PathLike[str] | None) -> di
         # An unreadable file was refused once, with its reason; it is not opened again for a picture.
         "thumbnail": Thumbnail(None, SIDE, SIDE, "not readable") if error else thumbnail(uri, base),
         **answer,
+        "badge": answer["decision"],
+        # Below the badge stands what the pixels say by themselves; a conflict is told beside it.
+        "decision": str((verdict.get("provenance") or {}).get("pixels") or answer["decision"]),
+        "provenance": provenance_card(verdict.get("provenance") or {}),
         "open_set_p": verdict.get("open_set_p"),
         "leading": label,
         "bars": evidence_rows(verdict.get("evidence") or {}, str(label)) if label is not None else [],

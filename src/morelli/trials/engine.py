@@ -22,7 +22,7 @@ from morelli.attributors.registry import (
     fit_registered,
     get_attributor_info,
 )
-from morelli.catalog import Catalog, Groups, group_catalog
+from morelli.catalog import Catalog, Groups, group_catalog, refuse_reviewed, reviewed_rows
 from morelli.encoders import FeatureCache, Features, extract
 from morelli.errors import MorelliError
 from morelli.trials.predictions import Predictions
@@ -55,7 +55,13 @@ def evaluate(
     -------
     Predictions
         One row for each row of the catalog, unreadable ones included.
+
+    Raises
+    ------
+    CatalogError
+        Rows have a reviewer's label, by which nothing can be measured, see :func:`morelli.catalog.reviewed_rows`.
     """
+    refuse_reviewed(catalog)
     features = extract(catalog, bundle.encoder, view=view, cache=cache, workers=workers, progress=progress)
     groups = group_catalog(catalog)
     return judge(bundle.attributor, bundle.lineages, bundle.open_set_level, catalog, features, groups, bundle.label)
@@ -96,7 +102,8 @@ def cross_validate(
     Returns
     -------
     Predictions
-        Rows in the order of folds, then of the catalog; those of fold -1 come last.
+        Rows in the order of folds, then of the catalog; those of fold -1 come last. Rows with a reviewer's label are
+        learned from and have no answer.
 
     Raises
     ------
@@ -108,6 +115,9 @@ def cross_validate(
     groups = group_catalog(catalog)
     codes, values = catalog.codes(label)
     usable = features.ok & (codes >= 0)
+    judged = ~reviewed_rows(catalog)
+    if not judged.any():
+        refuse_reviewed(catalog)
     names = _checked_folds(folds, features, np.where(usable, codes, -1), [str(value) for value in values])
     parts = []
     for done, fold in enumerate(names, start=1):
@@ -115,10 +125,10 @@ def cross_validate(
         references = catalog.take(train)
         fitted = fit_registered(info, references, features.take(train), label=label, seed=seed, options=options)
         lineages, _ = lineages_of(references, label, [str(name) for name in fitted.classes_])
-        selections = [folds == fold]
+        selections = [(folds == fold) & judged]
         if done == len(names) and (folds < 0).any():
-            selections.append(folds < 0)
-        for test in map(np.flatnonzero, selections):
+            selections.append((folds < 0) & judged)
+        for test in filter(len, map(np.flatnonzero, selections)):
             chosen = replace(groups, ids=groups.ids[test])
             parts.append(
                 judge(fitted, lineages, open_set_level, catalog.take(test), features.take(test), chosen, label)

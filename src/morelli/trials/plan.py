@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from morelli.attributors.fitting import OPEN_SET_LEVEL
 from morelli.attributors.registry import AttributorSpec, parse_attributor
-from morelli.catalog import Catalog, Groups, Split, group_catalog, split_catalog
+from morelli.catalog import Catalog, Groups, Split, group_catalog, reviewed_rows, split_catalog
 from morelli.catalog.folds import deal_groups
 from morelli.encoders import Encoder, join_encoders
 from morelli.errors import MorelliError, NotEnoughDataError
@@ -89,6 +89,7 @@ class Bench:
         self._ids = [str(image) for image in catalog.column("image_id")]
         self._images = catalog.codes("image_id")[0]
         self._lineages = catalog.text("lineage")
+        self._reviewed = reviewed_rows(catalog)
         self.readable = catalog.table["error"].is_null().to_numpy()
 
     @cached_property
@@ -138,7 +139,8 @@ class Bench:
         """
         labels = self.labels(trial.label)
         known = np.array([label is not None for label in labels], dtype=np.bool_)
-        test_mask = trial.test.mask(self.catalog) & known
+        # Labels by reviewers are learned from, and measure nothing.
+        test_mask = trial.test.mask(self.catalog) & known & ~self._reviewed
         elsewhere = np.ones(len(labels), dtype=np.bool_)
         if trial.fold is not None:
             part = self._fold_of(trial)

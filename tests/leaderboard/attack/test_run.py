@@ -72,6 +72,8 @@ def test_sentences_and_provenance(done):
     assert recognised.column_names == ["truth", "answer", "n"]
     assert set(recognised["truth"].to_pylist()) == {row["class"] for row in attack.long["classes"].to_pylist()}
     assert 0 not in attack.long["accuracy"]["references"].to_pylist()
+    assert set(attack.long["accuracy"]["attributor"].to_pylist()) == {name.partition("@")[0] for name in NAMES[:4]}
+    assert set(attack.long["accuracy"]["encoder"].to_pylist()) == {ENCODER}
     assert attack.long["cells"].num_rows == 10
     assert "3 candidates" in curve.findings.sentences[2] and "9 candidates" not in curve.findings.sentences[2]
     written = json.loads(json.dumps(result.provenance, allow_nan=False))
@@ -176,6 +178,8 @@ def test_more_references_than_there_are(full, attack):
     cells = by_k(result)
     assert cells[1]["n"] == 144
     assert (cells[4]["n"], cells[4]["accuracy"], cells[4]["missing"]) == (0, None, 6)
+    curve = result.sections[0].long["accuracy"]
+    assert 4 not in curve["references"].to_pylist() and None not in curve["accuracy"].to_pylist()
     [missing] = result.study.missing
     assert missing.startswith(f"attributor {CENTROID}, reads all, k 4 missing: No prompt has two different images")
     assert list(result.provenance["missing"]) == [missing]

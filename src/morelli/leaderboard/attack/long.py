@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from morelli.attributors.registry import parse_attributor
 from morelli.leaderboard.attack.tables import CROSS
 from morelli.studies.study_result import StudyResult
 
@@ -19,11 +20,26 @@ def long_tables(result: StudyResult) -> dict[str, pa.Table]:
 def accuracy_table(result: StudyResult) -> pa.Table:
     """Return accuracies by attributor, what it reads, and references: what ``morelli leaderboard cost --curve`` reads.
 
-    Cells whose attributor knew no references are left out.
+    Cells whose attributor knew no references are left out, and those where no model had enough images to be judged.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns ``references``, ``attributor``, ``encoder``, ``reads`` (families), ``accuracy``, ``low``, ``high`` and
+        ``n``.
     """
-    known = result.cells.filter(pc.not_equal(result.cells["k"], CROSS))
-    names = ("attributor", "reads", "accuracy", "low", "high", "n")
-    return pa.table({"references": known["k"], **{name: known[name] for name in names}})
+    cells = result.cells
+    known = cells.filter(pc.and_(pc.not_equal(cells["k"], CROSS), pc.is_valid(cells["accuracy"])))
+    # Whoever asks for rows by name writes the short one, as tables for people have it.
+    specs = [parse_attributor(name) for name in known["attributor"].to_pylist()]
+    return pa.table(
+        {
+            "references": known["k"],
+            "attributor": pa.array([spec.info.name for spec in specs], pa.string()),
+            "encoder": pa.array([spec.encoder for spec in specs], pa.string()),
+            **{name: known[name] for name in ("reads", "accuracy", "low", "high", "n")},
+        }
+    )
 
 
 def recognition_table(result: StudyResult) -> pa.Table:

@@ -1,0 +1,168 @@
+"""Reading a ledger page by page: never more than a page is in memory, and no transaction stays open between pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from morelli.audit.ledger._appending import entry_of
+from morelli.audit.ledger._database import reading
+from morelli.audit.ledger._tables import CONTENTS, ENTRIES
+from morelli.audit.ledger.entry import Entry
+from morelli.audit.ledger.incident import Incident, build_incident
+from morelli.errors import LedgerError
+
+__all__ = [
+    "PAGE",
+    "entries",
+    "incidents",
+    "incidents_of",
+    "is_decided",
+    "next_in_queue",
+    "subject_with",
+    "verdict_with",
+]
+
+PAGE: Final = 100
+"""Entries that are read at once; their contents are at most 1 MiB each, and some 3 KiB mostly."""
+
+_START: Final = re.compile(r"(?:file-)?[0-9a-f]{6,64}")
+Condition = sa.ColumnElement[bool]
+_WITH_CONTENT: Final = ENTRIES.outerjoin(CONTENTS, CONTENTS.c.commitment == ENTRIES.c.content)
+_DECISIONS: Final = ENTRIES.alias("decisions")
+_OTHERS: Final = ("decision", "attachment", "note")
+
+
+def _select(*conditions: Condition) -> sa.Select[Any]:
+    return sa.select(ENTRIES, CONTENTS.c.payload).select_from(_WITH_CONTENT).where(*conditions)
+
+
+def _entry(row: Any) -> Entry:
+    return entry_of(row._mapping, row.payload)
+
+
+def entries(engine: sa.Engine, name: str, *, after: int = 0, where: Iterable[Condition] = ()) -> Iterator[Entry]:
+    """Yield entries in the order of the chain."""
+    for page in _pages(engine, name, after, tuple(where)):
+        yield from page
+
+
+def _pages(engine: sa.Engine, name: str, after: int, where: tuple[Condition, ...]) -> Iterator[list[Entry]]:
+    while True:
+        query = _select(*where, ENTRIES.c.seq > after).order_by(ENTRIES.c.seq).limit(PAGE)
+        with reading(engine, name) as connection:
+            page = [_entry(row) for row in connection.execute(query)]
+        if not page:
+            return
+        yield page
+        after = page[-1].seq
+
+
+def incidents(engine: sa.Engine, name: str, *, after: int = 0, where: Iterable[Condition] = ()) -> Iterator[Incident]:
+    """Yield incidents in the order in which their verdicts were added."""
+    while True:
+        query = _select(*where, ENTRIES.c.kind == "verdict", ENTRIES.c.seq > after).order_by(ENTRIES.c.seq).limit(PAGE)
+        with reading(engine, name) as connection:
+            page = incidents_of(connection, [_entry(row) for row in connection.execute(query)])
+        if not page:
+            return
+        yield from page
+        after = page[-1].seq
+
+
+def incidents_of(connection: sa.Connection, verdicts: list[Entry]) -> list[Incident]:
+    """Return what was recorded about some verdicts."""
+    about: dict[int, list[Entry]] = {verdict.seq: [] for verdict in verdicts}
+    query = _select(ENTRIES.c.about.in_(list(about)), ENTRIES.c.kind.in_(_OTHERS)).order_by(ENTRIES.c.seq)
+    for row in connection.execute(query) if about else ():
+        entry = _entry(row)
+        about[entry.about or 0].append(entry)
+    return [build_incident(verdict, about[verdict.seq]) for verdict in verdicts]
+
+
+def verdict_with(connection: sa.Connection, seq: int) -> Entry | None:
+    """Return the entry of the verdict with this number."""
+    row = connection.execute(_select(ENTRIES.c.kind == "verdict", ENTRIES.c.seq == seq)).first()
+    return None if row is None else _entry(row)
+
+
+def is_decided() -> sa.Exists:
+    """Return the condition that a verdict has a decision."""
+    return sa.exists().where(_DECISIONS.c.about == ENTRIES.c.seq, _DECISIONS.c.kind == "decision")
+
+
+def subject_with(connection: sa.Connection, image: str, name: str) -> str:
+    """Return the id of the image that begins so.
+
+    Raises
+    ------
+    LedgerError
+        There is none, or there are several; or fewer than six digits are given.
+    """
+    if not _START.fullmatch(image):
+        raise LedgerError("Name an image by its SHA-256, or by at least six of its first digits (0-9, a-f).")
+    # Not LIKE: a range of the index, the same in all databases. "g" follows all hexadecimal digits.
+    query = (
+        sa.select(ENTRIES.c.subject)
+        .where(ENTRIES.c.kind == "verdict", ENTRIES.c.subject >= image, ENTRIES.c.subject < f"{image}g")
+        .distinct()
+        .order_by(ENTRIES.c.subject)
+        .limit(2)
+    )
+    found = connection.execute(query).scalars().all()
+    if len(found) > 1:
+        raise LedgerError(f"Several images in {name} begin with {image}; give more digits.")
+    if not found:
+        raise LedgerError(f"There is no verdict for an image {image} in {name}.")
+    return str(found[0])
+
+
+def next_in_queue(
+    connection: sa.Connection,
+    reviewer: str,
+    *,
+    second: bool,
+    below: float,
+    lowest: int,
+    after: tuple[int, float, int] | None,
+) -> tuple[tuple[int, float, int], Incident] | None:
+    """Return the next incident for a reviewer, and its place in the queue; None at its end.
+
+    Parameters
+    ----------
+    connection : sqlalchemy.Connection
+    reviewer : str
+    second : bool
+        Look for incidents that others have decided and this reviewer has not, instead of those that nobody has.
+    below : float
+        Of the incidents with the priority `lowest`, those with a smaller score.
+    lowest : int
+        The last priority in the queue.
+    after : tuple, optional
+        The place of the incident before.
+    """
+    place = (CONTENTS.c.priority, CONTENTS.c.score, CONTENTS.c.seq)
+    query = sa.select(*place).order_by(*place).limit(1)
+    query = query.where(CONTENTS.c.priority <= lowest, sa.or_(CONTENTS.c.priority < lowest, CONTENTS.c.score < below))
+    if after is not None:
+        query = query.where(sa.tuple_(*place) > sa.tuple_(*after))
+    if second:
+        # There are far fewer decisions than verdicts: begin with them.
+        others = sa.select(_DECISIONS.c.about).where(_DECISIONS.c.kind == "decision", _DECISIONS.c.actor != reviewer)
+        query = query.where(CONTENTS.c.seq.in_(others), ~_has_decision(_DECISIONS.c.actor == reviewer))
+    else:
+        query = query.where(~_has_decision())
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    entry = verdict_with(connection, row.seq)
+    if entry is None:
+        raise LedgerError(f"The queue names entry {row.seq}, which is no verdict; `morelli ledger verify` says more.")
+    return (row.priority, row.score, row.seq), incidents_of(connection, [entry])[0]
+
+
+def _has_decision(*conditions: Condition) -> sa.Exists:
+    return sa.exists().where(_DECISIONS.c.about == CONTENTS.c.seq, _DECISIONS.c.kind == "decision", *conditions)

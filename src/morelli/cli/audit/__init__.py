@@ -1,0 +1,18 @@
+"""``morelli audit``: one file for each command."""
+
+from __future__ import annotations
+
+import typer
+
+from morelli.cli._run import register
+from morelli.cli.audit import campaign, compare
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Audit campaigns of images: provenance first, then pixels, then statements about the set.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+register(app, "campaign", campaign.campaign, resumes=True)
+register(app, "compare", compare.compare)
