@@ -21,7 +21,7 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of 
 
 def tell_sections(
     sections: Sequence[Section],
-    output: Path,
+    output: Path | None,
     as_json: bool,
     *,
     title: str,
@@ -29,7 +29,7 @@ def tell_sections(
     brief: bool = False,
     desk: str = "leaderboard",
 ) -> None:
-    """Write sections, and print their first tables, sentences, notes and where the files are.
+    """Write sections if there is a folder for them, and print their first tables, sentences, notes, and what was written.
 
     With `brief`, print the conclusion of each section alone. The page and the document are named for the `desk`.
 
@@ -39,20 +39,22 @@ def tell_sections(
         The first of them has no answer to its question; all is written and printed before.
     """
     from morelli._version import __version__
-    from morelli.report.sections import write_sections
+    from morelli.report.sections import sections_json, write_sections
     from morelli.studies import command_line
 
     about = {"command": command_line(), "morelli": __version__, **provenance}
-    written = write_sections(sections, output, title=title, provenance=about, desk=desk)
-    if as_json:
-        typer.echo((output / f"{desk}.json").read_text(encoding="utf-8"), nl=False)
-    else:
+    written = [] if output is None else write_sections(sections, output, title=title, provenance=about, desk=desk)
+    if not as_json:
         _print_sections(sections, output, written, brief)
+    elif output is None:
+        typer.echo(sections_json(sections, title=title, provenance=about), nl=False)
+    else:
+        typer.echo((output / f"{desk}.json").read_text(encoding="utf-8"), nl=False)
     if sections[0].findings.unanswered:
         raise typer.Exit(1)
 
 
-def _print_sections(sections: Sequence[Section], output: Path, written: Sequence[Path], brief: bool) -> None:
+def _print_sections(sections: Sequence[Section], output: Path | None, written: Sequence[Path], brief: bool) -> None:
     from rich.console import Console
 
     from morelli.report.sections import section_tables
@@ -68,5 +70,7 @@ def _print_sections(sections: Sequence[Section], output: Path, written: Sequence
             typer.echo(sentence)
         for note in section.findings.notes:
             typer.echo(f"Note: {note}")
+    if output is None:
+        return
     names = ", ".join(path.name for path in written[:2])
     typer.echo(f"Written to {output}: {names}, and {len(written) - 2} more files")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from morelli.studies.section import Section
 
-__all__ = ["render_sections", "section_tables", "sections_headline", "write_sections"]
+__all__ = ["render_sections", "section_tables", "sections_headline", "sections_json", "write_sections"]
 
 SCHEMA_VERSION: Final = 1
 DESKS: Final = ("leaderboard", "audit")
@@ -113,23 +113,7 @@ def write_sections(
     drawn = [draw(section.findings) for section in named]
     page = _page(named, drawn, title, provenance, desk)
     files = sorted(name for one in drawn for name in one.files)
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "title": title,
-        "sections": [
-            {
-                "name": section.name,
-                "title": section.title,
-                "question": section.question,
-                "findings": findings_to_dict(section.findings),
-                "long": [_long_name(section, name) for name in section.long],
-            }
-            for section in named
-        ],
-        "provenance": dict(provenance),
-        "files": files,
-    }
-    listing = json.dumps(json_ready(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    listing = _listing(_document(named, title, provenance) | {"files": files})
 
     folder.mkdir(parents=True, exist_ok=True)
     long = [
@@ -148,6 +132,33 @@ def write_sections(
     write_text(document_file, listing)
     write_text(page_file, page)
     return [page_file, document_file, *long, *(folder / name for one in drawn for name in one.files)]
+
+
+def sections_json(sections: Sequence[Section], *, title: str, provenance: Mapping[str, Any]) -> str:
+    """Return the JSON document of sections that are not written; parameters as for `write_sections`."""
+    return _listing(_document(sections, title, provenance))
+
+
+def _document(sections: Sequence[Section], title: str, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "title": title,
+        "sections": [
+            {
+                "name": section.name,
+                "title": section.title,
+                "question": section.question,
+                "findings": findings_to_dict(section.findings),
+                "long": [_long_name(section, name) for name in section.long],
+            }
+            for section in sections
+        ],
+        "provenance": dict(provenance),
+    }
+
+
+def _listing(document: Mapping[str, Any]) -> str:
+    return json.dumps(json_ready(document), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def _named(sections: Sequence[Section]) -> list[Section]:

@@ -259,9 +259,7 @@ def _grouped(new: Bools, group: Codes, seed: int) -> Design:
 
 def _even(new: Bools, group: Codes, seed: int) -> NDArray[np.intp]:
     """Return rows with no more images of a prompt than the sample with fewer of them typically has."""
-    typical = []
-    for side in (new, ~new):
-        typical.append(int(np.median(np.unique(group[side], return_counts=True)[1])))
+    typical = [int(np.median(np.unique(group[side], return_counts=True)[1])) for side in (new, ~new)]
     most = max(1, min(typical))
     order = np.random.default_rng(seed).permutation(len(new))
     key = group[order] * 2 + new[order]

@@ -76,15 +76,15 @@ class Contrasts:
         """Return the mean difference of scores (P, n), new less reference, within cells; shape (P,)."""
         squares = (self.judged**2).sum(axis=1)
         sums = (self.judged * scores).sum(axis=1)
-        return np.divide(sums, squares, out=np.zeros_like(sums), where=squares > 0)
+        return np.asarray(np.divide(sums, squares, out=np.zeros_like(sums), where=squares > 0))
 
 
 def held_out_scores(trace: Trace, contrasts: Contrasts) -> Float:
     """Return how new each image looks to a discriminant that has not seen its fold, shape (P, n).
 
-    The discriminant is Fisher's with a covariance that is shrunk as in :mod:`morelli.attributors.discriminant`, and that
-    does not know the labels (which changes its direction by nothing but a factor). Scores are known up to a constant
-    for each cell.
+    The discriminant is Fisher's with a covariance that is shrunk as in :mod:`morelli.attributors.discriminant`, and
+    that does not know the labels (which changes its direction by nothing but a factor). Scores are known up to a
+    constant for each cell.
     """
     scores = np.empty(contrasts.judged.shape)
     for number, weights in enumerate(contrasts.learned):

@@ -5,7 +5,7 @@ Nothing here knows a label, so that every relabelling is tested by the same numb
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from morelli.audit.drift.design import Design
 
-__all__ = ["Trace", "make_traces"]
+__all__ = ["Trace", "cell_means", "make_traces"]
 
 Float = NDArray[np.float64]
 
@@ -46,8 +46,6 @@ class Trace:
         Inner products of images as they are, and of the differences between regions.
     centred : ndarray, shape (n + m, n + m)
         The same with images less the mean of their cell in a paired design.
-    mixed : ndarray, shape (n, n + m)
-        Inner products of images as they are with the rows of `centred`.
     fold : ndarray of int, shape (n,)
     n_features : int
     held_out : ndarray, shape (n, n)
@@ -60,7 +58,6 @@ class Trace:
     owner: NDArray[np.int64]
     plain: Float
     centred: Float
-    mixed: Float
     fold: NDArray[np.int64]
     n_features: int
     held_out: Float = field(init=False)
@@ -87,14 +84,32 @@ class Trace:
         -------
         ndarray, shape (a, b)
         """
+        return self.towards(fold, left, self.centred[:, right])[0]
+
+    def towards(self, fold: int, left: NDArray[np.integer], inner: Float) -> tuple[Float, Float]:
+        """Return inner products with vectors of which only their plain inner products with all rows are known.
+
+        Parameters
+        ----------
+        fold, left
+            As for `products`.
+        inner : ndarray, shape (n + m, b)
+
+        Returns
+        -------
+        ndarray, shape (a, b)
+            Under the inverse covariance.
+        ndarray, shape (b,)
+            What their own plain squares are less by under the inverse covariance, before the division by the ridge.
+        """
         rows, scale, ridge = self.covariance(fold)
         spread = scale[:, None] * self.centred[np.ix_(rows, rows)] * scale
         spread[np.diag_indices(len(rows))] += ridge
-        towards = scale[:, None] * self.centred[np.ix_(rows, right)]
-        solved = np.linalg.solve(spread, towards)
+        scaled = scale[:, None] * inner[rows]
         # Woodbury's identity: only inner products are needed, whatever the number of features.
+        solved = np.linalg.solve(spread, scaled)
         away = self.centred[np.ix_(left, rows)] * scale
-        return np.asarray((self.centred[np.ix_(left, right)] - away @ solved) / ridge)
+        return (inner[left] - away @ solved) / ridge, np.asarray(np.einsum("nk,nk->k", scaled, solved))
 
     def covariance(self, fold: int) -> tuple[NDArray[np.intp], Float, float]:
         """Return rows whose scaled sum of squares, with a ridge, is the covariance of all folds but one."""
@@ -167,16 +182,15 @@ def make_traces(
             regions = regions[:0]
         owner = np.concatenate([np.arange(n), image[: len(regions)]])
         rows = np.concatenate([Z, regions])
-        less = np.concatenate([Z - _cell_means(Z, design), regions])
-        parts = (rows @ rows.T, less @ less.T, rows[:n] @ less.T)
-        traces.append(Trace(name, n, owner, *parts, design.fold, int(varies.sum())))
+        less = np.concatenate([Z - cell_means(Z, design), regions])
+        traces.append(Trace(name, n, owner, rows @ rows.T, less @ less.T, design.fold, int(varies.sum())))
     return traces, silent
 
 
-def _cell_means(Z: Float, design: Design) -> Float | Sequence[float]:
-    """Return what is taken off each image: the mean of its prompt where prompts are paired, or the mean of all."""
+def cell_means(Z: Float, design: Design) -> Float:
+    """Return what is taken off each image, shape (n, d): the mean of its cell where prompts are paired, or of all."""
     if design.kind == "grouped":
-        return Z.mean(axis=0)
+        return np.broadcast_to(Z.mean(axis=0), Z.shape)
     sums = np.zeros((int(design.cell.max()) + 1, Z.shape[1]))
     np.add.at(sums, design.cell, Z)
     return np.asarray((sums / np.bincount(design.cell)[:, None])[design.cell])
