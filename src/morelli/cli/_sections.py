@@ -29,7 +29,7 @@ def tell_sections(
     brief: bool = False,
     desk: str = "leaderboard",
 ) -> None:
-    """Write sections if there is a folder for them, and print their first tables, sentences, notes, and what was written.
+    """Write sections if there is a folder for them, and print their first tables, sentences, notes and files.
 
     With `brief`, print the conclusion of each section alone. The page and the document are named for the `desk`.
 
