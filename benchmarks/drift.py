@@ -15,7 +15,8 @@ Rows of the table:
   the other, so that nothing has changed either; this is the paired comparison's rate of false alarms.
 - ``same``: one model against itself on the same prompts, where it has several images of each.
 
-Where nothing has changed there are four times as many draws. ``found`` is the share of draws with p of 0.05 or less, ``low`` and ``high`` its 95% interval (Clopper & Pearson).
+Where nothing has changed there are four times as many draws. ``found`` is the share of draws with p of 0.05 or less,
+``low`` and ``high`` its 95% interval (Clopper & Pearson).
 """
 
 from __future__ import annotations

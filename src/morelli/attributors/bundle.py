@@ -80,6 +80,9 @@ class Bundle:
         The encoder's features of a fixed image, on the machine that fitted.
     made_with : str
         The Morelli that fitted.
+    class_versions : tuple of mapping of str to int
+        How many references of each class are of each version, in the order of ``attributor.classes_``; references
+        whose version nobody named are not counted. Empty where no version is known at all.
     """
 
     name: str
@@ -93,11 +96,16 @@ class Bundle:
     notes: tuple[str, ...]
     self_test: NDArray[np.float32]
     made_with: str = f"morelli {__version__}"
+    class_versions: tuple[Mapping[str, int], ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The candidates, sorted."""
         return tuple(str(name) for name in self.attributor.classes_)
+
+    def versions_of(self, name: str) -> Mapping[str, int]:
+        """Return how many references of a class are of each version; nothing where no version is known."""
+        return self.class_versions[self.classes.index(name)] if self.class_versions else {}
 
     @cached_property
     def id(self) -> str:
@@ -114,7 +122,12 @@ class Bundle:
             "id": self.id,
             **{key: document[key] for key in ("name", "version", "label", "made_with", "notes")},
             "classes": [
-                {"label": name, "lineage": lineage, "images": self.attributor.training_.n_images[name]}
+                {
+                    "label": name,
+                    "lineage": lineage,
+                    "images": self.attributor.training_.n_images[name],
+                    "versions": dict(self.versions_of(name)),
+                }
                 for name, lineage in zip(self.classes, self.lineages, strict=True)
             ],
             "encoder": document["encoder"],
@@ -214,6 +227,9 @@ class Bundle:
             },
             "attributor": attributor,
         }
+        if self.class_versions:
+            pairs = zip(self.classes, self.class_versions, strict=True)
+            document["class_versions"] = [[name, dict(sorted(versions.items()))] for name, versions in pairs]
         return arrays, document
 
     @classmethod
@@ -241,7 +257,18 @@ class Bundle:
             notes=tuple(document["notes"]),
             self_test=np.asarray(arrays["self_test"]),
             made_with=document["made_with"],
+            class_versions=_versions(document.get("class_versions", []), [str(name) for name in attributor.classes_]),
         )
+
+
+def _versions(stored: list[Any], classes: list[str]) -> tuple[dict[str, int], ...]:
+    """Return the versions of each class; ValueError where they are not of these classes, or no counts."""
+    if stored and [name for name, _ in stored] != classes:
+        raise ValueError("its versions are of other classes")
+    for _, versions in stored:
+        if not all(isinstance(count, int) and count > 0 for count in versions.values()):
+            raise ValueError("a version has no number of references")
+    return tuple(dict(versions) for _, versions in stored)
 
 
 def _find_encoder(path: str | os.PathLike[str], name: object) -> Encoder:

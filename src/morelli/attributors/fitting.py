@@ -26,6 +26,7 @@ __all__ = [
     "fit_bundle",
     "lineages_of",
     "prompt_hash",
+    "versions_of",
 ]
 
 OPEN_SET_LEVEL = 0.05
@@ -180,6 +181,7 @@ def fit_bundle(
         open_set_level=open_set_level,
         notes=tuple(notes + lineage_notes),
         self_test=measuring.self_test_vector(),
+        class_versions=versions_of(references, label, [str(c) for c in attributor.classes_]),
     )
 
 
@@ -298,6 +300,16 @@ def lineages_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[tuple
         if len(values) > 1:
             notes.append(f"Rows of {name} name several lineages ({', '.join(values)}); the most frequent is used.")
     return tuple(result), notes
+
+
+def versions_of(catalog: Catalog, label: str, classes: list[str]) -> tuple[dict[str, int], ...]:
+    """Return how many rows of each class are of each version, or nothing where no row names one."""
+    labels, versions = catalog.text(label), catalog.text("version")
+    found = []
+    for name in classes:
+        values, counts = _counted(versions[labels == name])
+        found.append(dict(zip(values, counts.tolist(), strict=True)))
+    return tuple(found) if any(found) else ()
 
 
 def prompt_hash(prompt_id: str) -> str:

@@ -92,6 +92,8 @@ class _Frame:
     weights: FloatArray
     temperatures: FloatArray
     profile: Discriminant | None
+    columns: IntArray | None = None
+    """Candidates whose likelihoods make up a profile (all: None); those that were enrolled later do not."""
 
     @classmethod
     def learn(cls, held_out: Sighting, codes: IntArray, *, with_profile: bool = True) -> _Frame:
@@ -108,7 +110,7 @@ class _Frame:
         profiles = _profiles(self.weights, seen)
         if self.profile is None:
             return np.stack([max_probability_score(profiles), max_logit_score(profiles)])
-        x, means, variance = self.profile.coordinates(profiles), self.profile.means, self.profile.variance
+        x, means, variance = self.at(seen), self.profile.means, self.profile.variance
         # Shrunk means spread less than the classes do, by just what the predictive variance has more than one.
         between = (means**2).mean(axis=0) + variance - 1
         novelty = new_class_score(x, means, variance, between)
@@ -121,6 +123,12 @@ class _Frame:
             for word, t in zip(seen.log_likelihood, self.temperatures, strict=True)
         ]
         return np.concatenate([[novelty, kinship], angles, dissent])
+
+    def at(self, seen: Sighting) -> FloatArray:
+        """Return the coordinates of images in the space of profiles, shape (n, r)."""
+        assert self.profile is not None
+        whole = seen if self.columns is None else seen.among(self.columns)
+        return self.profile.coordinates(_profiles(self.weights, whole))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,6 +199,7 @@ class Rejector:
             "rehearsed_auroc": self.rehearsed_auroc,
             "n_fits": self.n_fits,
             "notes": list(self.notes),
+            **({} if self.frame.columns is None else {"columns": self.frame.columns.tolist()}),
         }
 
     @classmethod
@@ -205,10 +214,15 @@ class Rejector:
         numbers = ("coefficients", "centres", "scales", "weights", "temperatures")
         vectors = {name: np.array(values[name], dtype=np.float64) for name in numbers}
         names = tuple(str(name) for name in values["names"])
-        profile = None
+        profile, columns = None, None
         if values["n_classes"] is not None:
+            n_classes = int(values["n_classes"])
+            if "columns" in values:
+                columns = np.array(values["columns"], dtype=np.int64)
+                if not set(columns.tolist()) <= set(range(n_classes)):
+                    raise ValueError("the rejector's profiles are of candidates that there are not")
             profile = Discriminant(**{f.name: arrays[f"profile.{f.name}"] for f in fields(Discriminant)})
-            profile.check(int(values["n_classes"]), int(values["n_classes"]))
+            profile.check(n_classes if columns is None else len(columns), n_classes)
         n_families = vectors["weights"].size
         n_scores = 2 if profile is None else 2 + 2 * n_families
         for name, vector in vectors.items():
@@ -226,7 +240,7 @@ class Rejector:
             vectors["coefficients"],
             vectors["centres"],
             vectors["scales"],
-            _Frame(vectors["weights"], vectors["temperatures"], profile),
+            _Frame(vectors["weights"], vectors["temperatures"], profile, columns),
             {str(name): float(value) for name, value in values["rehearsed_auroc"].items()},
             int(values["n_fits"]),
             tuple(str(note) for note in values["notes"]),

@@ -57,6 +57,10 @@ class Sighting:
         far = None if self.outlyingness is None else self.outlyingness[:, rows]
         return Sighting(self.log_likelihood[:, rows], self.alignment[:, rows], far)
 
+    def among(self, candidates: NDArray[np.integer]) -> Sighting:
+        """Return the same images among some of the candidates only, in that order."""
+        return Sighting(self.log_likelihood[:, :, candidates], self.alignment[:, :, candidates], self.outlyingness)
+
     @staticmethod
     def concat(parts: Sequence[Sighting]) -> Sighting:
         """Put sightings of several sets of images, among equally many candidates, behind one another."""

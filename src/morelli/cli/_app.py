@@ -12,6 +12,7 @@ from morelli.cli import (
     ask,
     attribute,
     audit,
+    bundle,
     catalog,
     compare,
     demo,
@@ -60,6 +61,7 @@ register(app, "attributors", compare.attributors)
 app.add_typer(study.app, name="study")
 app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(audit.app, name="audit")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(ledger.app, name="ledger")
 register(app, "review", review.review)
 app.add_typer(ask.app, name="ask")

@@ -61,8 +61,13 @@ def bundle_table(description: dict[str, Any]) -> RenderableType:
     head.add_row("fusion weights", safe_text(weights))
     table = Table("candidate", "lineage", "images", title_justify="left", box=None, padding=(0, 2), header_style="bold")
     table.columns[2].justify = "right"
+    versions = any(row.get("versions") for row in classes)
+    if versions:
+        table.add_column("versions")
     for row in classes:
-        table.add_row(safe_text(row["label"]), safe_text(row["lineage"] or "-"), str(row["images"]))
+        words = ", ".join(f"{name} ({count})" for name, count in row.get("versions", {}).items())
+        more = [safe_text(words)] if versions else []
+        table.add_row(safe_text(row["label"]), safe_text(row["lineage"] or "-"), str(row["images"]), *more)
     notes = [safe_text(f"Note: {note}", style="yellow") for note in description["notes"]]
     return Group(head, "", table, *notes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from morelli.cli._run import register
-from morelli.cli.audit import campaign, compare, drift
+from morelli.cli.audit import campaign, compare, drift, monitor
 
 __all__ = ["app"]
 
@@ -17,3 +17,4 @@ app = typer.Typer(
 register(app, "campaign", campaign.campaign, resumes=True)
 register(app, "compare", compare.compare)
 register(app, "drift", drift.drift, resumes=True)
+register(app, "monitor", monitor.monitor)

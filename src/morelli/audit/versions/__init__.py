@@ -1,0 +1,28 @@
+"""Versions of models and of bundles: what changed from one to the next, and what more references would bring."""
+
+from __future__ import annotations
+
+from morelli.audit.versions.advice_section import advice_section
+from morelli.audit.versions.advising import Advice, ClassAdvice, Used, advise, count_verdicts
+from morelli.audit.versions.common import CommonTest, OnCommon, compare_on
+from morelli.audit.versions.curve import Curve, measure_curve
+from morelli.audit.versions.diff import BundleDiff, ClassChange, diff_bundles
+from morelli.audit.versions.diff_section import diff_section
+
+__all__ = [
+    "Advice",
+    "BundleDiff",
+    "ClassAdvice",
+    "ClassChange",
+    "CommonTest",
+    "Curve",
+    "OnCommon",
+    "Used",
+    "advice_section",
+    "advise",
+    "compare_on",
+    "count_verdicts",
+    "diff_bundles",
+    "diff_section",
+    "measure_curve",
+]

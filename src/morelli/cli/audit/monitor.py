@@ -1,0 +1,144 @@
+"""``morelli audit monitor``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from morelli._text import printable, split_words
+from morelli.cli._common import check_output
+from morelli.cli.audit.campaign import CONDITION_HOLDS
+
+if TYPE_CHECKING:
+    from morelli.audit.drift import Alarm, Monitor
+
+__all__ = ["monitor"]
+
+FAIL_ON = ("alarm",)
+
+
+def monitor(
+    verdicts: Annotated[
+        str, typer.Argument(metavar="VERDICTS", help="Verdicts, one a line, by morelli attribute --json; - for stdin.")
+    ],
+    baseline: Annotated[
+        float | None, typer.Option("--baseline", metavar="SHARE", help="Usual rate of such decisions.")
+    ] = None,
+    baseline_from: Annotated[
+        Path | None,
+        typer.Option("--baseline-from", metavar="FILE", help="Count the usual rate in these verdicts instead."),
+    ] = None,
+    worse: Annotated[
+        float | None,
+        typer.Option(
+            "--worse", metavar="SHARE", help="Rate that shall be noticed soon.", show_default="twice the usual"
+        ),
+    ] = None,
+    every: Annotated[
+        float, typer.Option("--every", metavar="N", help="Images between false alarms, on average.")
+    ] = 1000.0,
+    decisions: Annotated[
+        str, typer.Option("--decisions", metavar="WORDS", help="What counts: unknown, ambiguous, conflict.")
+    ] = "unknown,ambiguous",
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help="Where the chart is kept, and goes on the next time."),
+    ] = None,
+    fail_on: Annotated[
+        str | None, typer.Option("--fail-on", metavar="WORD", help="alarm: end with status 3 if it goes off.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of sentences.")] = False,
+) -> None:
+    """Watch a stream of verdicts: whether more of it is unknown or ambiguous than usual.
+
+    A cumulative sum of such decisions sets an alarm off when they have become more frequent. How many images pass
+    between false alarms is known exactly, if verdicts come one by one and the usual rate is right. With --state the
+    same command goes on where it stopped: in the same file, or with what comes next.
+
+    Examples:
+
+        morelli audit monitor june.jsonl --baseline-from may.jsonl --every 5000 --fail-on alarm
+        morelli attribute a.morelli inbox/ --json | morelli audit monitor - --baseline 0.1
+        morelli audit monitor log.jsonl --baseline 0.08 --state watch.json --json
+    """
+    if state is not None:
+        check_output(state)
+    if fail_on is not None and fail_on not in FAIL_ON:
+        raise typer.BadParameter(f"{fail_on!r} is none of {', '.join(FAIL_ON)}", param_hint="--fail-on")
+    if baseline is not None and baseline_from is not None:
+        raise typer.BadParameter("give the rate or verdicts to count it in", param_hint="--baseline, --baseline-from")
+
+    from morelli.audit.drift import Monitor, baseline_of
+
+    words = split_words(decisions)
+    if state is not None and state.exists():
+        chart = Monitor.load(state)
+        _same(chart, baseline, worse, words)
+    else:
+        if baseline is None and baseline_from is None:
+            raise typer.BadParameter("what rate is usual?", param_hint="--baseline, --baseline-from")
+        usual = baseline
+        if baseline_from is not None:
+            with baseline_from.open("rb") as stream:
+                counted = baseline_of(stream, words)
+            chart = Monitor.start(counted, worse=worse, every=every, decisions=words)
+        else:
+            assert usual is not None
+            chart = Monitor.start(usual, worse=worse, every=every, decisions=words)
+    if verdicts == "-":
+        new = chart.watch(sys.stdin.buffer)
+    else:
+        with Path(verdicts).open("rb") as stream:
+            new = chart.watch(stream, resumes=state is not None)
+    if state is not None:
+        chart.save(state)
+    if as_json:
+        typer.echo(json.dumps({"new_alarms": len(new), **chart.to_dict()}, ensure_ascii=True, indent=2))
+    else:
+        _tell(chart, new)
+    if fail_on == "alarm" and new:
+        raise typer.Exit(CONDITION_HOLDS)
+
+
+def _same(chart: Monitor, baseline: float | None, worse: float | None, words: list[str]) -> None:
+    """Refuse settings that are not those of the chart that goes on."""
+    for option, given, kept in (("--baseline", baseline, chart.chart.baseline), ("--worse", worse, chart.chart.worse)):
+        if given is not None and given != kept:
+            raise typer.BadParameter(
+                f"the chart was begun with {kept:g}; begin another for {given:g}", param_hint=option
+            )
+    if set(words) != set(chart.decisions):
+        kept_words = ", ".join(chart.decisions)
+        raise typer.BadParameter(f"the chart was begun for {kept_words}", param_hint="--decisions")
+
+
+def _tell(monitor: Monitor, new: list[Alarm]) -> None:
+    chart, words = monitor.chart, " or ".join(monitor.decisions)
+    for alarm in new:
+        typer.echo(
+            printable(
+                f"Alarm at verdict {alarm.verdict:,} ({alarm.uri}): {100 * alarm.rate:.0f} of 100 {words} since the "
+                f"sum began to rise, where {100 * chart.baseline:.3g} are usual."
+            )
+        )
+    rate = "" if not monitor.seen else f", {100 * monitor.hits / monitor.seen:.3g} of 100 {words}"
+    typer.echo(f"{monitor.seen:,} verdicts{rate}; sum {monitor.total} of {chart.limit}; {len(new)} new alarms.")
+    if monitor.unreadable or monitor.problems:
+        typer.echo(
+            f"Not counted: {monitor.unreadable} images without an answer, {monitor.problems} lines that are none."
+        )
+    typer.echo(
+        f"While {100 * chart.baseline:.3g} of 100 are usual, a false alarm comes every {chart.until_false:,.0f} images "
+        f"on average; {100 * chart.worse:.3g} of 100 are noticed after {chart.until_noticed:,.0f}."
+    )
+    if monitor.baseline is not None:
+        usual = monitor.baseline
+        fewest, most = monitor.until_false(usual.high), monitor.until_false(usual.low)
+        typer.echo(
+            f"The usual rate was counted in {usual.n:,} verdicts, and may be {100 * usual.low:.3g} to "
+            f"{100 * usual.high:.3g}: then false alarms come every {most:,.0f} to {fewest:,.0f} images."
+        )

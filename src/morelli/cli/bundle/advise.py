@@ -1,0 +1,102 @@
+"""``morelli bundle advise``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from morelli.cli._common import (
+    BundleArgument,
+    CacheOption,
+    NoCacheOption,
+    SplitOption,
+    WorkersOption,
+    check_output,
+    open_cache,
+    open_catalog,
+    progress,
+)
+from morelli.cli._sections import SeedOption, tell_sections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["advise"]
+
+
+def advise(
+    bundle: BundleArgument,
+    catalog: Annotated[
+        Path | None,
+        typer.Option("--catalog", metavar="CATALOG", help="References, to measure what the last of them bought."),
+    ] = None,
+    verdicts: Annotated[
+        str | None,
+        typer.Option("--verdicts", metavar="FILE", help="Verdicts in use, one a line; - for stdin."),
+    ] = None,
+    target: Annotated[
+        float, typer.Option("--target", min=0.01, max=0.99, metavar="SHARE", help="Images that shall be named right.")
+    ] = 0.8,
+    split: SplitOption = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for a page, tables and JSON.")
+    ] = None,
+    workers: WorkersOption = None,
+    cache: CacheOption = None,
+    no_cache: NoCacheOption = False,
+    seed: SeedOption = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Say which candidates need more references, how many, and what the last ones bought.
+
+    A bundle knows how its references were named while it did not know their prompts. With --catalog they are judged
+    anew by discriminants that knew half as many: errors fall as a power of their number, and where that is sure enough
+    the number that reaches the target is foreseen. Where it is not, the answer says so.
+
+    Examples:
+
+        morelli bundle advise candidates.morelli
+        morelli bundle advise candidates.morelli --catalog references.parquet --target 0.9 -o advice/
+        morelli bundle advise candidates.morelli --verdicts june.jsonl --json
+    """
+    if output is not None:
+        check_output(output, folder=True)
+
+    from morelli.attributors import Bundle
+    from morelli.audit.versions import advice_section, count_verdicts, measure_curve
+    from morelli.audit.versions import advise as advise_on
+
+    known = Bundle.load(bundle)
+    curve, used, in_use = None, None, None
+    if catalog is not None:
+        images = open_catalog(catalog, split)
+        with progress("Judging") as bar:
+            curve = measure_curve(
+                known, images, cache=open_cache(cache, no_cache), workers=workers, progress=bar, seed=seed
+            )
+    if verdicts is not None:
+        if verdicts == "-":
+            used, n, unknown = count_verdicts(_verdicts(sys.stdin.buffer))
+        else:
+            with Path(verdicts).open("rb") as stream:
+                used, n, unknown = count_verdicts(_verdicts(stream))
+        in_use = (n, unknown)
+    section = advice_section(advise_on(known, target=target, curve=curve, used=used, seed=seed), in_use)
+    about = {"bundle": known.id, "target": target, "seed": seed}
+    tell_sections([section], output, as_json, title=f"References of {known.name}", provenance=about, desk="audit")
+
+
+def _verdicts(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield verdicts; say how many lines are none."""
+    from morelli.audit.ledger import read_verdicts
+
+    problems = 0
+    for line in read_verdicts(stream):
+        if line.filed is not None:
+            yield line.filed.verdict
+        problems += line.problem is not None
+    if problems:
+        typer.echo(f"{problems} lines are no verdicts, and were not counted.", err=True)
