@@ -111,7 +111,7 @@ def made_up_bundle() -> Any:
 def measure(folder: Path) -> None:
     """State and write one audit; print what that took as JSON."""
     from morelli.audit.campaign import RECORDS, Measure, Records, state
-    from morelli.report import write_campaign
+    from morelli.report.campaign import write_campaign
 
     bundle = made_up_bundle()
     began = time.perf_counter()

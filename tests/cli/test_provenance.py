@@ -69,6 +69,7 @@ class TestProvenance:
             assert "clean" not in text
 
     def test_table(self, cli, tmp_path, images):
+        pytest.importorskip("sd_parsers", reason="generators' parameters need the provenance extra")
         path = write_png(images / "one.jpg", tmp_path / "one [x].png", FORGED.format(model="realsr-df2k"))
         text = cli("provenance", path, tmp_path / "gone.png", "--table", "--layer", "metadata").stdout
         assert str(path) in text.splitlines()[0]
@@ -172,6 +173,7 @@ class TestAttribute:
         assert json.loads(cli("attribute", bundle, images / "one.jpg").stdout)["provenance"] == {}
 
     def test_table_and_csv(self, cli, bundle, forged, of_model):
+        pytest.importorskip("sd_parsers", reason="generators' parameters need the provenance extra")
         lines = cli("attribute", bundle, forged, "--provenance", "--table").stdout.splitlines()
         assert lines[1].startswith("conflict")
         assert of_model[1] in lines[1]
@@ -181,6 +183,7 @@ class TestAttribute:
         assert "consistent with" in row["provenance_reason"]
 
     def test_page(self, cli, bundle, forged, tmp_path):
+        pytest.importorskip("sd_parsers", reason="generators' parameters need the provenance extra")
         page = tmp_path / "page.html"
         cli("attribute", bundle, forged, "--provenance", "--html", page)
         text = page.read_text(encoding="utf-8")

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from morelli.report._tables import class_table, metrics_table
 from morelli.report._text import headline
-from morelli.report.audit_comparison import (
-    audit_comparison_tables,
-    render_audit_comparison,
-    write_audit_comparison,
-)
-from morelli.report.campaign import render_campaign, write_campaign
 from morelli.report.comparison import comparison_csv, comparison_table, render_comparison, write_comparison
 from morelli.report.evaluation import write_evaluation
 from morelli.report.evidence import EvidenceBar, evidence_bars, evidence_rows
@@ -21,7 +15,6 @@ __all__ = [
     "MAPS_LIMIT",
     "EvidenceBar",
     "MapCard",
-    "audit_comparison_tables",
     "class_table",
     "comparison_csv",
     "comparison_table",
@@ -32,16 +25,12 @@ __all__ = [
     "map_card",
     "metrics_table",
     "render_attributions",
-    "render_audit_comparison",
-    "render_campaign",
     "render_comparison",
     "render_report",
     "render_study",
     "study_headline",
     "study_table",
     "write_attributions",
-    "write_audit_comparison",
-    "write_campaign",
     "write_comparison",
     "write_evaluation",
     "write_maps",

@@ -38,7 +38,7 @@ from morelli.cli._app import app
 from morelli.cli.audit.campaign import CONDITION_HOLDS
 from morelli.errors import MorelliError
 from morelli.provenance import list_layers
-from morelli.report import write_campaign
+from morelli.report.campaign import write_campaign
 from report.pages import EVIL, check_self_contained
 
 from .conftest import CLAIMED, MODELS, OTHER, STACK

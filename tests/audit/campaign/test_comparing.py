@@ -11,7 +11,7 @@ from scipy.stats import binom
 from morelli.audit.campaign import audit_campaign, compare_audits, open_campaign
 from morelli.audit.campaign.comparing import difference_interval, wilson
 from morelli.errors import MorelliError
-from morelli.report import write_campaign
+from morelli.report.campaign import write_campaign
 from report.pages import check_self_contained
 
 from .conftest import CLAIMED, OTHER, STACK

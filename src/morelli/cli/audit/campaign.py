@@ -132,7 +132,7 @@ def campaign(
     from morelli.audit.campaign import Stack, audit_campaign, check_names, open_campaign
     from morelli.catalog import Catalog
     from morelli.provenance import Settings
-    from morelli.report import write_campaign
+    from morelli.report.campaign import write_campaign
 
     loaded = Bundle.load(bundle)
     names, real_names = split_words(claimed), split_words(real or "")

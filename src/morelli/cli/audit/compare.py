@@ -39,7 +39,7 @@ def compare(
         check_output(output, folder=True)
 
     from morelli.audit.campaign import compare_audits
-    from morelli.report import write_audit_comparison
+    from morelli.report.audit_comparison import write_audit_comparison
 
     found = compare_audits(before, after)
     if output is not None:
@@ -54,8 +54,7 @@ def compare(
 def _tell(found: AuditComparison) -> None:
     from rich.console import Console
 
-    from morelli.report import audit_comparison_tables
-    from morelli.report.audit_comparison import comparison_sentences
+    from morelli.report.audit_comparison import audit_comparison_tables, comparison_sentences
 
     console = Console(highlight=False)
     for sentence in comparison_sentences(found):
