@@ -32,7 +32,7 @@ _RESAMPLED = 2000
 
 WIDENING = 1.2
 """What deviations of resampled sets are multiplied by. Percentiles of few images are too narrow, above all for models
-that resemble another: 0.92 of intervals made for 0.95 held the share without it (``benchmarks/mixture.py``)."""
+that resemble another; ``benchmarks/audit.py`` says how often intervals hold with it."""
 
 _CHUNK = 50
 _LEAST_PROBA = 1e-12
