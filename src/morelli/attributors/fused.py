@@ -27,7 +27,8 @@ from morelli.attributors.learning_curve import sharpening
 from morelli.attributors.open_set import OpenSetModel
 from morelli.attributors.pooling import SetPooling, learn_pooling
 from morelli.attributors.rehearsal import OUTLYING_SHARE, Rehearsal, joint_p, leave_one_out_p, rehearse
-from morelli.attributors.rejection import Rejector, Sighting, fit_rejector, see
+from morelli.attributors.rejection import Rejector, fit_rejector
+from morelli.attributors.sighting import Sighting, see
 
 __all__ = ["FusedAttributor"]
 

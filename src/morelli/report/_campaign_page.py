@@ -45,8 +45,6 @@ def render_campaign(audit: CampaignAudit) -> str:
         charts={chart.name: Markup(chart_svg(chart)) for chart in charts},
         titles={chart.name: chart.title for chart in charts},
         tables=tables,
-        statuses=STATUSES,
-        decisions=[(word, n) for word, n in audit.counts.decisions.items()],
     )
 
 

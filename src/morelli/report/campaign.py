@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from morelli._files import atomic_path, write_text
+from morelli._text import inert
 from morelli.attributors import Verdict
 from morelli.attributors.verdict import json_line
-from morelli.audit.campaign import RECORDS, CampaignAudit, FileRow, Mixture, Records, Share
+from morelli.audit.campaign import AUDIT, RECORDS, CampaignAudit, FileRow, Mixture, Records, Share
 from morelli.report._campaign_page import render_campaign
 from morelli.report._findings import json_ready
 from morelli.report._sheets import contact_sheet_png
 from morelli.report._study_files import write_bytes
-from morelli.report._study_tables import FORMULA
 from morelli.report._text import clean
 
 __all__ = ["AUDIT", "PAGE", "render_campaign", "write_campaign"]
 
 PAGE: Final = "index.html"
-AUDIT: Final = "audit.json"
 
 _VERDICTS: Final = (
     "name", "path", "image_id", "decision", "label", "probability", "lineage", "prediction_set", "open_set_p",
@@ -114,14 +113,8 @@ def _verdict_row(file: FileRow, verdict: Verdict) -> tuple[Any, ...]:
 def _members(records: Records, numbers: Sequence[int]) -> Iterator[tuple[str, str, str]]:
     """Yield absolute path, name and sha256 of the first file of each image."""
     for number in numbers:
-        name, path, image_id = next(
-            records.query(
-                "SELECT name, path, files.image_id FROM files JOIN verdicts ON verdicts.image_id = files.image_id "
-                "WHERE verdicts.id = ? ORDER BY seq LIMIT 1",
-                (number,),
-            )
-        )
-        yield os.path.abspath(os.fsdecode(path)), os.fsdecode(name), image_id  # noqa: PTH100 -- links stay
+        name, path, image_id = records.first_file(number)
+        yield os.path.abspath(path), name, image_id  # noqa: PTH100 -- links stay
 
 
 def _part_rows(audit: CampaignAudit) -> Iterator[tuple[Any, ...]]:
@@ -156,10 +149,7 @@ def _write_csv(path: Path, head: Sequence[str], rows: Iterator[tuple[Any, ...]])
 
 def _inert(value: Any) -> Any:
     """Return a cell that UTF-8 can hold and no spreadsheet runs."""
-    if not isinstance(value, str):
-        return value
-    text = value.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"'{text}" if text.startswith(tuple(FORMULA)) else text
+    return inert(value) if isinstance(value, str) else value
 
 
 def _clusters_before(folder: Path) -> set[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors import Bundle
-from morelli.audit.campaign.gathered import Gathered
+from morelli.audit.campaign.gathered import Gathered, commonest_first
 from morelli.audit.campaign.parts import holm
 from morelli.audit.campaign.statements import CONSISTENT, INCONSISTENT, UNDECIDED, Claim, Mixture, Part, Share
 from morelli.audit.consistency import Consistency, test_consistency
@@ -194,8 +194,7 @@ def _corrected(claim: Claim, p: float | None) -> Claim:
 
 def _decisions(gathered: Gathered, rows: NDArray[np.intp]) -> dict[str, int]:
     codes, counts = np.unique(gathered.decision[rows], return_counts=True)
-    found = {gathered.decision_names[k]: int(n) for k, n in zip(codes, counts, strict=True)}
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    return commonest_first({gathered.decision_names[k]: int(n) for k, n in zip(codes, counts, strict=True)})
 
 
 def _largest_first(shares: Sequence[Share]) -> tuple[Share, ...]:

@@ -23,10 +23,13 @@ from morelli._sqlite import Layout, open_database, transaction
 from morelli.attributors.verdict import Verdict, json_line
 from morelli.errors import MorelliError
 
-__all__ = ["RECORDS", "FileRow", "Judged", "Records"]
+__all__ = ["AUDIT", "RECORDS", "FileRow", "Judged", "Records"]
+
+AUDIT: Final = "audit.json"
+"""Name of the document in the folder of an audit."""
 
 RECORDS: Final = "records.sqlite"
-"""Name of the file in the folder of an audit."""
+"""Name of the file of verdicts there."""
 
 _LAYOUT: Final = Layout(
     application=0x4D4F4341,  # "MOCA"
@@ -46,6 +49,17 @@ _LAYOUT: Final = Layout(
         "CREATE INDEX by_image ON files (image_id)",
     ),
 )
+
+
+_FIRST: Final = "SELECT {} FROM verdicts JOIN files USING (image_id) WHERE id = ? ORDER BY seq LIMIT 1"
+
+
+class FirstFile(NamedTuple):
+    """Name, path and sha256 of a file."""
+
+    name: str
+    path: str
+    image_id: str
 
 
 class FileRow(NamedTuple):
@@ -236,15 +250,15 @@ class Records:
         with _told(path):
             self._connection.execute(f"ATTACH DATABASE ? AS {name}", (os.fspath(path),))
 
-    def verdict(self, number: int, path: str | None = None) -> Verdict:
-        """Return the verdict with this number, for the file that is named; by default the first with these bytes."""
-        document, first = next(
-            self.query(
-                "SELECT document, path FROM verdicts JOIN files USING (image_id) WHERE id = ? ORDER BY seq LIMIT 1",
-                (number,),
-            )
-        )
-        return _verdict_of(document, path if path is not None else os.fsdecode(first))
+    def verdict(self, number: int) -> Verdict:
+        """Return the verdict with this number, for the first file with these bytes."""
+        document, path = next(self.query(_FIRST.format("document, path"), (number,)))
+        return _verdict_of(document, os.fsdecode(path))
+
+    def first_file(self, number: int) -> FirstFile:
+        """Return the first file with the bytes of a verdict."""
+        name, path, image_id = next(self.query(_FIRST.format("name, path, image_id"), (number,)))
+        return FirstFile(os.fsdecode(name), os.fsdecode(path), image_id)
 
     def files_of(self, number: int, most: int = 10) -> list[str]:
         """Return names of the files with the bytes of a verdict, in their order."""
