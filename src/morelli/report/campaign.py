@@ -6,8 +6,9 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from morelli._files import atomic_path, write_text
 from morelli._text import inert
@@ -19,10 +20,17 @@ from morelli.report._findings import json_ready
 from morelli.report._sheets import contact_sheet_png
 from morelli.report._study_files import write_bytes
 from morelli.report._text import clean
+from morelli.report._thumbnails import picture_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 __all__ = ["AUDIT", "PAGE", "render_campaign", "write_campaign"]
 
 PAGE: Final = "index.html"
+
+_PICTURES: Final = 512
+"""Small pictures that are kept while an audit is written, at most 40 MB."""
 
 _VERDICTS: Final = (
     "name", "path", "image_id", "decision", "label", "probability", "lineage", "prediction_set", "open_set_p",
@@ -56,6 +64,14 @@ def write_campaign(audit: CampaignAudit, folder: str | os.PathLike[str]) -> list
     """
     folder = Path(folder)
     before = _clusters_before(folder)
+
+    @lru_cache(maxsize=_PICTURES)  # the page shows what is on the sheets
+    def kept(path: str) -> Picture | str:
+        return picture_of(path)
+
+    def pictures(path: str) -> Picture | str:
+        return kept(os.path.abspath(path))  # noqa: PTH100 -- links stay
+
     with Records(folder / RECORDS) as records:
         written = _write_verdicts(records, folder)
         for cluster in audit.clusters:
@@ -65,10 +81,10 @@ def write_campaign(audit: CampaignAudit, folder: str | os.PathLike[str]) -> list
                 manifest, ("path", "model", "name", "image_id"), ((p, cluster.name, n, i) for p, n, i in members)
             )
             sheet = manifest.with_suffix(".png")
-            write_bytes(sheet, contact_sheet_png([path for path, *_ in members]))
+            write_bytes(sheet, contact_sheet_png([path for path, *_ in members], pictures))
             written += [sheet, manifest]
     if audit.suspects:
-        write_bytes(folder / "suspects.png", contact_sheet_png([suspect.path for suspect in audit.suspects]))
+        write_bytes(folder / "suspects.png", contact_sheet_png([suspect.path for suspect in audit.suspects], pictures))
         written.append(folder / "suspects.png")
     else:
         (folder / "suspects.png").unlink(missing_ok=True)
@@ -76,7 +92,7 @@ def write_campaign(audit: CampaignAudit, folder: str | os.PathLike[str]) -> list
     _write_csv(folder / "mixture.csv", _SHARES, _share_rows(audit))
     document = json.dumps(json_ready(audit.to_dict()), ensure_ascii=False, indent=2, allow_nan=False)
     write_text(folder / AUDIT, document + "\n")
-    write_text(folder / PAGE, render_campaign(audit))
+    write_text(folder / PAGE, render_campaign(audit, pictures))
     for name in before - {cluster.name for cluster in audit.clusters}:
         for suffix in (".png", ".csv"):
             (folder / "clusters" / f"{name}{suffix}").unlink(missing_ok=True)
