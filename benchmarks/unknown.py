@@ -29,7 +29,8 @@ from morelli.attributors._judging import Spread
 from morelli.attributors.discriminant import Discriminant, fit_discriminant
 from morelli.attributors.leave_out import leave_classes_out
 from morelli.attributors.open_set import OpenSetModel, ScoreCombiner
-from morelli.attributors.rejection import Sighting, fit_rejector, see
+from morelli.attributors.rejection import fit_rejector
+from morelli.attributors.sighting import Sighting, see
 from morelli.attributors.strangeness import entropy_score, knn_score, mahalanobis_score
 from morelli.attributors.strangeness import max_logit_score as unlikeliness
 from morelli.attributors.strangeness import max_probability_score as doubt

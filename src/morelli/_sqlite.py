@@ -6,19 +6,65 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PATIENCE", "open_database", "transaction"]
+from morelli.errors import MorelliError
+
+__all__ = ["PATIENCE", "Layout", "enter_wal", "open_database", "transaction"]
 
 PATIENCE = 60.0
 """Seconds to wait for another process that writes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a kind of file is laid out, and the marks that tell it from other programs' databases.
+
+    Attributes
+    ----------
+    application, version : int
+        SQLite's ``application_id`` and ``user_version``.
+    statements : tuple of str
+        Make the tables and indexes, in this order.
+    """
+
+    application: int
+    version: int
+    statements: tuple[str, ...]
+
+    def is_there(self, connection: sqlite3.Connection, foreign: str, other: Callable[[int], str | None]) -> bool:
+        """Say whether a file has this layout; False for an empty one and one to be laid out anew.
+
+        Raises
+        ------
+        MorelliError
+            It must not be touched; see `open_database`.
+        """
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application == self.application:
+            if version != self.version and (refusal := other(version)) is not None:
+                raise MorelliError(refusal)
+            return bool(version == self.version)
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise MorelliError(foreign)
+        return False
+
+    def lay_out(self, connection: sqlite3.Connection) -> None:
+        """Make it."""
+        for statement in self.statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {self.application}")
+        connection.execute(f"PRAGMA user_version = {self.version}")
+
+
 def open_database(
     path: Path,
-    is_ours: Callable[[sqlite3.Connection], bool],
-    lay_out: Callable[[sqlite3.Connection], None],
+    layout: Layout,
     *,
+    foreign: str,
+    other: Callable[[int], str | None],
     page_size: int | None = None,
 ) -> sqlite3.Connection:
     """Connect to a file in WAL mode, and lay it out unless that was done.
@@ -27,12 +73,19 @@ def open_database(
     ----------
     path : pathlib.Path
         Its folder has to be there.
-    is_ours : callable
-        Says whether a file has our layout, and raises an error for one that must not be touched.
-    lay_out : callable
-        Makes the layout, in a transaction that no other writer shares.
+    layout : Layout
+        Is made in a transaction that no other writer shares.
+    foreign : str
+        What to say of another program's database.
+    other : callable
+        What to say of a file of this kind with another version, which it is given; None to lay it out anew.
     page_size : int, optional
         In bytes; of effect on an empty file only.
+
+    Raises
+    ------
+    MorelliError
+        The file is another program's, or of a version that is refused.
     """
     connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
     try:
@@ -40,12 +93,12 @@ def open_database(
             connection.execute(f"PRAGMA page_size = {page_size}")
         # In a transaction, because half of what is looked at might be from before another process lays the file out.
         with transaction(connection, "DEFERRED"):
-            ready = is_ours(connection)
+            ready = layout.is_there(connection, foreign, other)
         if not ready:
-            _enter_wal(connection)
+            enter_wal(connection)
             with transaction(connection):
-                if not is_ours(connection):  # nobody was faster
-                    lay_out(connection)
+                if not layout.is_there(connection, foreign, other):  # nobody was faster
+                    layout.lay_out(connection)
         # A power cut may cost the last transactions, never the file; a killed process costs nothing.
         connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
@@ -67,7 +120,7 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
     connection.execute("COMMIT")
 
 
-def _enter_wal(connection: sqlite3.Connection) -> None:
+def enter_wal(connection: sqlite3.Connection) -> None:
     """Switch the journal to WAL. SQLite does not wait for others here as it does elsewhere, so that this has to."""
     end = time.monotonic() + PATIENCE
     while True:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["printable", "safe_text", "split_words"]
+__all__ = ["FORMULA", "inert", "printable", "safe_text", "split_words", "storable"]
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""Beginnings that a spreadsheet takes for a formula."""
 
 
 def printable(text: str) -> str:
@@ -20,6 +23,25 @@ def printable(text: str) -> str:
     'two\\nlines \\x1b[31m and a café'
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def storable(text: str) -> str:
+    r"""Return `text` so that it can be written as UTF-8.
+
+    File names on Linux are bytes. Those that are not UTF-8 reach Python with lone surrogates, which no encoder takes;
+    they are written as ``\udcXX``, where XX is the byte.
+
+    Examples
+    --------
+    >>> storable("caf\udce9.png")
+    'caf\\udce9.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def inert(text: str) -> str:
+    """Return `text` as a cell of a table that UTF-8 can hold and no spreadsheet runs as a formula."""
+    return f"'{storable(text)}" if text.startswith(FORMULA) else storable(text)
 
 
 def safe_text(text: str, style: str = "") -> Text:

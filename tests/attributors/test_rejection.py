@@ -11,7 +11,8 @@ from scipy.stats import multivariate_normal
 from morelli.attributors import rejection
 from morelli.attributors.discriminant import fit_discriminant
 from morelli.attributors.open_set import OpenSetModel
-from morelli.attributors.rejection import Rejector, Sighting, fit_rejector, see
+from morelli.attributors.rejection import Rejector, fit_rejector
+from morelli.attributors.sighting import Sighting, see
 from morelli.attributors.strangeness import cosine_similarity, new_class_score
 from morelli.trials.metrics import auroc
 

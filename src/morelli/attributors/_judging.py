@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,40 +11,14 @@ from numpy.typing import NDArray
 from morelli.attributors.discriminant import Discriminant
 from morelli.attributors.sighting import Sighting
 
-__all__ = ["Judged", "Spread", "judge"]
+__all__ = ["Spread", "judge"]
 
 Float = NDArray[np.float64]
 
 ROWS_AT_ONCE = 64
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """What the families see, and how far out each finds an image, shape (families, n)."""
-
-    sighting: Sighting
-    outlyingness: Float
-
-    @property
-    def log_likelihood(self) -> Float:
-        """Of every candidate by every family, shape (families, n, K)."""
-        return self.sighting.log_likelihood
-
-    @classmethod
-    def gather(cls, parts: Sequence[tuple[NDArray[np.intp], Judged]]) -> Judged:
-        """Put parts together, each given with the rows that it holds."""
-        back = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        return cls(
-            Sighting.concat([part.sighting for _, part in parts]).take(back),
-            np.concatenate([part.outlyingness for _, part in parts], axis=1)[:, back],
-        )
-
-    def fuse(self, weights: Float) -> Float:
-        """Weighted sum of the families, shape (n, K)."""
-        return np.asarray(np.tensordot(weights, self.log_likelihood, axes=1))
-
-
-def judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: Float) -> Judged:
+def judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice], X: Float) -> Sighting:
     """Let every family judge its columns of `X`, shape (n, d)."""
     coordinates, outlyingness = {}, []
     for name, block in blocks.items():
@@ -56,7 +30,7 @@ def judge(discriminants: Mapping[str, Discriminant], blocks: Mapping[str, slice]
             far.append(discriminants[name].outlyingness_of(Z))
         coordinates[name] = np.concatenate(own)
         outlyingness.append(np.concatenate(far))
-    return Judged(Sighting.of(discriminants, coordinates), np.stack(outlyingness))
+    return replace(Sighting.of(discriminants, coordinates), outlyingness=np.stack(outlyingness))
 
 
 class Spread:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from morelli.attributors._judging import Judged, Spread, judge
+from morelli.attributors._judging import Spread, judge
 from morelli.attributors.background import Background
 from morelli.attributors.discriminant import Discriminant, fit_discriminant
 from morelli.attributors.fusion import fit_fusion_weights
+from morelli.attributors.sighting import Sighting
 
 __all__ = ["HeldOut", "References"]
 
@@ -26,9 +27,9 @@ class HeldOut:
 
     Attributes
     ----------
-    judged : Judged
+    judged : Sighting
         The references, among the candidates.
-    twins : Judged or None
+    twins : Sighting or None
         Other pictures of them.
     words : ndarray, shape (families, n + m, K + B)
         Log-likelihoods of references and then of the background, among candidates and the models of the background;
@@ -37,8 +38,8 @@ class HeldOut:
         Classes of these rows.
     """
 
-    judged: Judged
-    twins: Judged | None
+    judged: Sighting
+    twins: Sighting | None
     words: Float
     codes: Ints
 
@@ -142,8 +143,8 @@ class References:
 
     def out_of_fold(self, fold: NDArray[np.int64], twins: Twins | None = None) -> HeldOut:
         """Judge every fold, the twins of its rows, and the background of its groups, by what was fitted to the rest."""
-        own: list[tuple[NDArray[np.intp], Judged]] = []
-        others: list[tuple[NDArray[np.intp], Judged]] = []
+        own: list[tuple[NDArray[np.intp], Sighting]] = []
+        others: list[tuple[NDArray[np.intp], Sighting]] = []
         words: list[Float] = []
         order: list[NDArray[np.intp]] = []
         beside_words: list[Float] = []
@@ -163,10 +164,10 @@ class References:
                 order.append(test)
                 beside_words.append(_words(wide, self.blocks, self._beside[away]))
                 beside_codes.append(self.n_classes + self._beside_codes[away])
-        judged = Judged.gather(own)
+        judged = Sighting.gather(own)
         return HeldOut(
             judged,
-            Judged.gather(others) if twins is not None else None,
+            Sighting.gather(others) if twins is not None else None,
             np.concatenate([np.concatenate(words, axis=1)[:, np.argsort(np.concatenate(order))], *beside_words], axis=1)
             if words
             else judged.log_likelihood,

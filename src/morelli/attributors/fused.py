@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from morelli.attributors._folding import check_classes, check_group_ids, deal_references
-from morelli.attributors._judging import Judged, judge
+from morelli.attributors._judging import judge
 from morelli.attributors._references import HeldOut, References
 from morelli.attributors._settings import FusedSettings
 from morelli.attributors.answers import Answers, Training
@@ -27,7 +27,8 @@ from morelli.attributors.learning_curve import sharpening
 from morelli.attributors.open_set import OpenSetModel
 from morelli.attributors.pooling import SetPooling, learn_pooling
 from morelli.attributors.rehearsal import OUTLYING_SHARE, Rehearsal, joint_p, leave_one_out_p, rehearse
-from morelli.attributors.rejection import Rejector, Sighting, fit_rejector, see
+from morelli.attributors.rejection import Rejector, fit_rejector
+from morelli.attributors.sighting import Sighting, see
 
 __all__ = ["FusedAttributor"]
 
@@ -171,7 +172,7 @@ class FusedAttributor(FusedSettings):
             temperatures = [TemperatureCalibrator().fit(words, codes).temperature for words in held_out.log_likelihood]
             log_proba = _cross_fit(found, codes, fold, type(chosen.calibrator))
             self.rejector_, known, looks = fit_rejector(
-                held_out.sighting, codes, fold, look, list(blocks), random_state=self.random_state
+                held_out, codes, fold, look, list(blocks), random_state=self.random_state
             )
             if found.twins is not None:
                 self.twins_log_proba_ = chosen.calibrator.transform(found.twins.fuse(weights))
@@ -189,7 +190,7 @@ class FusedAttributor(FusedSettings):
         self.conformal_ = sets.fit(np.exp(log_proba), codes)
         self.pooling_ = learn_pooling(np.exp(log_proba), codes, prompts, self.random_state)
         self.open_set_ = OpenSetModel().fit(known)
-        outlyingness = held_out.outlyingness.mean(axis=0)
+        outlyingness = held_out.mean_outlyingness
         self.outlying_ = OpenSetModel().fit(outlyingness)
         with threadpool_limits(limits=1, user_api="blas"):
             own_p = joint_p(leave_one_out_p(known), leave_one_out_p(outlyingness))
@@ -232,8 +233,8 @@ class FusedAttributor(FusedSettings):
         # The thresholds of the sets were found at the temperature of out-of-fold answers. A lower one makes the sets
         # smaller, and they cover the truth only if the discriminants did become that much better.
         as_learned = self.calibration_.as_learned
-        unlike = self.open_set_.p_values(self.rejector_.strangeness(judged.sighting))
-        outlying = self.outlying_.p_values(judged.outlyingness.mean(axis=0))
+        unlike = self.open_set_.p_values(self.rejector_.strangeness(judged))
+        outlying = self.outlying_.p_values(judged.mean_outlyingness)
         return Answers(
             proba=np.exp(calibrator.doubted(undoubted)),
             undoubted=undoubted,
@@ -331,7 +332,7 @@ class FusedAttributor(FusedSettings):
         new.answer(np.zeros((1, new.n_features_in_)))
         return new
 
-    def _judge(self, X: ArrayLike) -> tuple[Judged, Float]:
+    def _judge(self, X: ArrayLike) -> tuple[Sighting, Float]:
         """Return what the families make of `X`, and their weighted sum, shape (n, K)."""
         check_is_fitted(self)
         # Features come in single precision; what is computed from them is double, whatever they are.
@@ -339,7 +340,7 @@ class FusedAttributor(FusedSettings):
         judged = judge(self.discriminants_, self.named_blocks(values.shape[1]), values)
         return judged, judged.fuse(np.array(list(self.weights_.values())))
 
-    def _evidence(self, judged: Judged) -> dict[str, Float]:
+    def _evidence(self, judged: Sighting) -> dict[str, Float]:
         # A temperature divides every family's word alike, so that evidence stays additive on the scale of the answer.
         weights = np.array(list(self.weights_.values()))
         words = 1 / self.calibration_.calibrator.temperature * weights[:, None, None] * judged.log_likelihood

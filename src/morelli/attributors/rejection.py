@@ -38,10 +38,10 @@ from morelli.attributors._checks import FloatArray, IntArray, check_labels
 from morelli.attributors.calibration import TemperatureCalibrator
 from morelli.attributors.discriminant import Discriminant, fit_discriminant
 from morelli.attributors.fusion import fit_fusion_weights
-from morelli.attributors.sighting import Look, Sighting, see
+from morelli.attributors.sighting import Look, Sighting
 from morelli.attributors.strangeness import max_logit_score, max_probability_score, new_class_score
 
-__all__ = ["Hidden", "Look", "Rejector", "Sighting", "fit_rejector", "see"]
+__all__ = ["Hidden", "Rejector", "fit_rejector"]
 
 MIN_CLASSES = 6
 """Fewest candidates for a rehearsal: a quarter of them is hidden, and four have to stay."""

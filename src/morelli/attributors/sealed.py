@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from morelli._text import storable
 from morelli.errors import BundleError
 
 __all__ = ["canonical", "content_hash", "read_sealed"]
@@ -30,7 +31,7 @@ def canonical(document: Mapping[str, Any]) -> str:
     """Return the one JSON text of a document; ValueError for NaN and infinity, which JSON does not have."""
     text = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False)
     # Half a surrogate pair (from a file name that is not UTF-8) becomes the escape that JSON has for it.
-    return text.encode("utf-8", "backslashreplace").decode()
+    return storable(text)
 
 
 def read_sealed(path: Path, *, key: str, what: str, max_bytes: int) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:

@@ -71,6 +71,22 @@ class Sighting:
             np.concatenate(far, axis=1) if len(far) == len(parts) else None,
         )
 
+    @classmethod
+    def gather(cls, parts: Sequence[tuple[NDArray[np.intp], Sighting]]) -> Sighting:
+        """Put parts together, each given with the rows that it holds."""
+        return cls.concat([part for _, part in parts]).take(np.argsort(np.concatenate([rows for rows, _ in parts])))
+
+    @property
+    def mean_outlyingness(self) -> FloatArray:
+        """How far out the families find each image on average, shape (n,); ValueError where nobody asked."""
+        if self.outlyingness is None:
+            raise ValueError("nobody asked how far out these images are")
+        return np.asarray(self.outlyingness.mean(axis=0))
+
+    def fuse(self, weights: FloatArray) -> FloatArray:
+        """Return the weighted sum of the families, shape (n, K)."""
+        return np.asarray(np.tensordot(weights, self.log_likelihood, axes=1))
+
 
 Look = Callable[[IntArray, IntArray, int, IntArray], Sighting]
 """``look(train, codes, n_classes, test)`` fits to rows `train`, whose classes are `codes`, and sees the rows `test`."""

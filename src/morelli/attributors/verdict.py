@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
+from morelli._text import storable
+
 __all__ = ["SCHEMA_VERSION", "Candidate", "Lineage", "Verdict"]
 
 SCHEMA_VERSION: Final = 1
@@ -144,7 +146,7 @@ def json_line(values: Mapping[str, Any]) -> str:
     """Return `values` as one line of JSON that can be written as UTF-8."""
     text = json.dumps(values, ensure_ascii=False, allow_nan=False)
     # A path that is not UTF-8 holds half surrogate pairs, which cannot be written; JSON has escapes for them.
-    return text.encode("utf-8", "backslashreplace").decode()
+    return storable(text)
 
 
 def known_fields(cls: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

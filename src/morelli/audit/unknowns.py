@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from morelli.attributors.rehearsal import Rehearsal
+from morelli.audit._answers import enough_hidden
 
 __all__ = ["LONER", "Groups", "cluster_unknowns"]
 
@@ -27,8 +28,6 @@ FLOOR: Final = -7.0
 
 MOST: Final = 2000
 """Images whose distances are all computed; of more, this many are drawn and the others join the nearest group."""
-
-_LEAST_HIDDEN: Final = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,9 +120,9 @@ def _vectors(words: Float) -> Float:
 
 def _threshold(rehearsal: Rehearsal) -> float | None:
     """Return the distance that best tells pairs of one hidden model from pairs of two."""
-    codes, groups = rehearsal.hidden_codes, rehearsal.hidden_groups
-    if len(codes) < _LEAST_HIDDEN or len(np.unique(codes)) < 2:
+    if not enough_hidden(rehearsal):
         return None
+    codes, groups = rehearsal.hidden_codes, rehearsal.hidden_groups
     first, second = np.triu_indices(len(codes), 1)
     apart = groups[first] != groups[second]
     first, second = first[apart], second[apart]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from morelli._text import storable
 from morelli.catalog._folder import walk_folder
 from morelli.catalog.schema import LABEL_COLUMNS, ROLES
 from morelli.errors import CatalogError
@@ -135,11 +136,11 @@ def _read_folder(root: Path, model_from: str | None, prompt_from: str | None, ha
             nested = nested or bool(folders)
             labels: dict[str, str | None] = {}
             if model_from == "folder" and folders:
-                labels["model"] = _printable(folders[0])
+                labels["model"] = storable(folders[0])
             if prompt_from == "stem" and not closed:
-                labels["prompt_id"] = _printable(Path(parts[-1]).stem)
+                labels["prompt_id"] = storable(Path(parts[-1]).stem)
             elif prompt_from == "folder" and len(folders) > 1:
-                labels["prompt_id"] = _printable(folders[1])
+                labels["prompt_id"] = storable(folders[1])
             if closed:
                 reason = closed.strerror or str(closed)
                 rows.problems[len(rows)] = Problem("missing", f"The folder cannot be listed: {reason}.")
@@ -263,7 +264,7 @@ def _json_objects(path: Path, stream: IO[str]) -> Iterator[tuple[int, dict[str, 
 
 def _json_text(value: object, where: str) -> str | None:
     if value is None or isinstance(value, str):
-        return None if value is None else _printable(value)
+        return None if value is None else storable(value)
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)
     raise CatalogError(f"{where}: a {type(value).__name__} cannot be a path or a label; use text or a number.")
@@ -329,8 +330,8 @@ def _locate(raw: str | None, base: Path) -> tuple[str, Problem | None]:
         return "", Problem("missing", "The row has no path.")
     if _REMOTE.match(text):
         return text, Problem("unsupported", "Only local files can be read. Download the image and give its path.")
-    if "\0" in text or text != _printable(text):
-        return _printable(text.replace("\0", "\\x00")), Problem(
+    if "\0" in text or text != storable(text):
+        return storable(text.replace("\0", "\\x00")), Problem(
             "unsupported", "The file's name is not valid text (UTF-8). Rename the file."
         )
     if not os.path.isabs(text):  # noqa: PTH117
@@ -338,8 +339,3 @@ def _locate(raw: str | None, base: Path) -> tuple[str, Problem | None]:
     inside = os.path.relpath(text, base)
     outside = inside.startswith("..") and Path(inside).parts[0] == ".."
     return (os.path.normpath(text) if outside else inside).replace(os.sep, "/"), None
-
-
-def _printable(text: str) -> str:
-    """Write what is not valid Unicode as backslash escapes, so that it can be stored and shown."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

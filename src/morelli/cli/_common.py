@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -194,17 +196,51 @@ def tell_study(
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Progress]:
-    """Show a bar on standard error while the block runs; nothing where standard error is not a terminal."""
+def progress(what: str, *, rate: bool = False, lines_every: float | None = None) -> Iterator[Progress]:
+    """Show a bar on standard error while the block runs; where that is not a terminal, nothing, or a line now and then.
+
+    Parameters
+    ----------
+    what : str
+        Stands before the bar.
+    rate : bool
+        Whether the bar says how many are done in a second.
+    lines_every : float, optional
+        Seconds between two lines where there is no terminal; by default there are none.
+    """
+    if lines_every is not None and not sys.stderr.isatty():
+        yield _lines_of_progress(lines_every)
+        return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    columns += [TextColumn("{task.fields[rate]}")] if rate else []
+    with Bar(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None, rate="")
+        began = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            a_second = done / max(time.monotonic() - began, 1e-9)
+            bar.update(task, completed=done, total=total, rate=f"{a_second:.3g}/s")
+
+        yield show
+
+
+def _lines_of_progress(every: float) -> Progress:
+    """Return what writes a line with counts and rate, at most once in so many seconds."""
+    began = last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= every:
+            last = now
+            typer.echo(f"{done:,} of {total:,} images, {done / (now - began):.3g} a second", err=True)
+
+    return tell
 
 
 @contextmanager

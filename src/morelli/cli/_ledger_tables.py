@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from morelli._text import printable, safe_text
+from morelli.cli._verdicts import DECISION_STYLES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,14 +19,10 @@ __all__ = [
     "entry_row",
     "incident_row",
     "incident_table",
-    "print_evidence",
     "print_incident",
     "tell",
 ]
 
-_STYLES: Final = {
-    "attributed": "green", "ambiguous": "yellow", "unknown": "magenta", "conflict": "bold red", "unreadable": "red",
-}  # fmt: skip
 _LONGEST: Final = 300
 _CANDIDATES: Final = 8
 _FACTS: Final = 30
@@ -71,7 +68,7 @@ def incident_row(incident: Incident) -> list[Any]:
     return [
         str(incident.seq),
         short_id(incident.subject),
-        safe_text(decision, style=_STYLES.get(decision, "")),
+        safe_text(decision, style=DECISION_STYLES.get(decision, "")),
         safe_text(shown(verdict.get("label") or "", 60)),
         "" if probability is None else f"{100 * probability:.1f}%",
         incident.status,
@@ -85,7 +82,7 @@ def short_id(subject: str) -> str:
     return subject if subject.startswith("file-") else subject[:12]
 
 
-def print_evidence(console: Console, verdict: Mapping[str, Any]) -> None:
+def _print_evidence(console: Console, verdict: Mapping[str, Any]) -> None:
     """Print what speaks for the candidates of a verdict, and what is known of the file."""
     candidates = list(verdict.get("candidates") or [])[:_CANDIDATES]
     inside = set(verdict.get("prediction_set") or ())
@@ -153,14 +150,14 @@ def print_incident(console: Console, incident: Incident, *, opinions: bool = Tru
         return
     decision = str(verdict["decision"])
     line = Text("machine: ")
-    line.append(decision, style=_STYLES.get(decision, ""))
+    line.append(decision, style=DECISION_STYLES.get(decision, ""))
     if verdict.get("label"):
         line.append(f"  {shown(verdict['label'], 60)}", style="bold default")
     if verdict.get("probability") is not None:
         line.append(f"  {100 * verdict['probability']:.1f}%")
     console.print(line, soft_wrap=True)
     console.print(safe_text(f"file: {shown(verdict['uri'])}"), soft_wrap=True)
-    print_evidence(console, verdict)
+    _print_evidence(console, verdict)
     if not opinions:
         return
     for one in incident.decisions:

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from morelli._text import printable
+from morelli._text import printable, storable
 from morelli.cli._common import check_output, progress
 from morelli.cli._inputs import expand
-from morelli.cli._text import storable
 from morelli.errors import MorelliError
 
 if TYPE_CHECKING:

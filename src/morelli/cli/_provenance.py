@@ -14,7 +14,9 @@ __all__ = ["AliasesOption", "LineageOption", "TrustAnchorsOption", "settings_of"
 
 TrustAnchorsOption = Annotated[
     Path | None,
-    typer.Option("--trust-anchors", metavar="PEM", help="Certificates whose signers of credentials are trusted."),
+    typer.Option(
+        "--trust-anchors", "--trust", metavar="PEM", help="Certificates whose signers of credentials are trusted."
+    ),
 ]
 AliasesOption = Annotated[
     Path | None,

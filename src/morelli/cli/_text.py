@@ -1,4 +1,4 @@
-"""Text for terminals, pipes and help pages."""
+"""Text of help pages."""
 
 from __future__ import annotations
 
@@ -7,23 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["examples_of", "help_of", "storable"]
+__all__ = ["examples_of", "help_of"]
 
 _INDENT = "    "
-
-
-def storable(text: str) -> str:
-    r"""Return `text` so that it can be written as UTF-8.
-
-    File names on Linux are bytes. Those that are not UTF-8 reach Python with lone surrogates, which no encoder takes;
-    they are written as ``\udcXX``, where XX is the byte.
-
-    Examples
-    --------
-    >>> storable("caf\udce9.png")
-    'caf\\udce9.png'
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def help_of(command: Callable[..., Any]) -> str:

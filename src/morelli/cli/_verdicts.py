@@ -7,21 +7,19 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from morelli._text import printable
-from morelli.cli._text import storable
+from morelli._text import inert, printable, storable
 
 if TYPE_CHECKING:
     from morelli.attributors import PooledVerdict, Verdict
 
-__all__ = ["COLUMNS", "csv_writer", "json_writer", "pooled_writer", "table_writer"]
+__all__ = ["COLUMNS", "DECISION_STYLES", "csv_writer", "json_writer", "pooled_writer", "table_writer"]
 
 COLUMNS: Final = (
     "uri", "image_id", "decision", "label", "probability", "lineage", "lineage_probability",
     "prediction_set", "open_set_p", "bucket", "bundle_id", "error", "provenance", "provenance_reason",
 )  # fmt: skip
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_STYLES: Final = {
+DECISION_STYLES: Final = {
     "attributed": "green",
     "ambiguous": "yellow",
     "unknown": "magenta",
@@ -53,15 +51,10 @@ def csv_writer() -> Callable[[Verdict], None]:
             verdict.quality.get("bucket"), verdict.bundle["id"], verdict.error,
             verdict.provenance.get("outcome"), verdict.provenance.get("reason"),
         )  # fmt: skip
-        writer.writerow([_inert(value) if isinstance(value, str) else value for value in row])
+        writer.writerow([inert(value) if isinstance(value, str) else value for value in row])
         sys.stdout.flush()
 
     return write
-
-
-def _inert(text: str) -> str:
-    """Keep a spreadsheet from running a file name as a formula."""
-    return f"'{storable(text)}" if text.startswith(_FORMULA) else storable(text)
 
 
 def table_writer() -> Callable[[Verdict], None]:
@@ -77,7 +70,7 @@ def table_writer() -> Callable[[Verdict], None]:
         answer = _answer(verdict) if readable else (verdict.error or "").removeprefix(f"{storable(verdict.uri)}: ")
         probability = "" if verdict.probability is None else f"{100 * verdict.probability:.1f}%"
         p = "" if verdict.open_set_p is None else f"{verdict.open_set_p:.3f}"
-        line = Text(f"{verdict.decision:<11}", style=_STYLES.get(verdict.decision, ""))
+        line = Text(f"{verdict.decision:<11}", style=DECISION_STYLES.get(verdict.decision, ""))
         line.append(f" {probability:>6}  {p:>10}  ", style="default")
         line.append(printable(answer), style="bold default")
         line.append(f"  <- {printable(verdict.uri)}", style="dim default")
@@ -101,7 +94,7 @@ def pooled_writer() -> Callable[[PooledVerdict], None]:
     def write(pooled: PooledVerdict) -> None:
         of = "All images" if pooled.folder is None else pooled.folder
         line = Text(f"\n{printable(of)} together: ")
-        line.append(pooled.decision, style=_STYLES[pooled.decision])
+        line.append(pooled.decision, style=DECISION_STYLES[pooled.decision])
         if pooled.decision != "unreadable":
             line.append(f"  {printable(_answer(pooled))}", style="bold default")
         if pooled.probability is not None:

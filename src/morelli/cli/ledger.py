@@ -298,10 +298,9 @@ def redact(
             done = opened.redact_older(
                 timedelta(days=older_than), actor=who(actor), reason=reason, progress=lambda n: report(n, n)
             )
-        server = "://" in ledger and not ledger.startswith("sqlite")
     typer.echo(f"Redacted {done.images} images: {done.contents} contents and {done.files} attached files are gone.")
-    if done.images and server:
-        typer.echo("PostgreSQL frees the old rows at the next VACUUM FULL; see docs/audit.md.", err=True)
+    if done.images and done.wiped is None:
+        typer.echo("PostgreSQL frees the old rows at the next VACUUM FULL; see docs/ledger.md.", err=True)
     elif done.images and not done.wiped:
         typer.echo(
             "Another process reads the ledger, so that its journal still holds old pages. They go when the next "

@@ -198,16 +198,15 @@ def remove(
     """
     import hashlib
 
-    from morelli.errors import MorelliError
     from morelli.images import Limits
     from morelli.images._source import read_bytes
     from morelli.provenance.lineage import Registry
+    from morelli.provenance.lineage.entries import check_sha256
 
     opened = Registry(registry)
     digests = [digest.strip().lower() for digest in sha256 or []]
     for digest in digests:
-        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-            raise MorelliError(f"{printable(digest)[:80]!r} is no sha256; it has 64 hexadecimal digits.")
+        check_sha256(digest)
     digests += [hashlib.sha256(read_bytes(path, path, Limits())).hexdigest() for path in expand(images or [])]
     if digests:
         gone = sum(opened.remove(sha256=digest, model=model) for digest in digests)

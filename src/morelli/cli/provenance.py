@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from morelli._text import printable
+from morelli._text import printable, storable
 from morelli.cli._inputs import expand
 from morelli.cli._provenance import AliasesOption, LineageOption, TrustAnchorsOption, settings_of
-from morelli.cli._text import storable
 
 if TYPE_CHECKING:
     from morelli.provenance import LayerReport, Provenance, Settings
@@ -113,9 +112,10 @@ def _list_layers(settings: Settings, as_json: bool) -> None:
 
 
 def _json_writer() -> Callable[[Provenance], None]:
+    from morelli.attributors.verdict import json_line
+
     def write(found: Provenance) -> None:
-        text = json.dumps(found.to_dict(), ensure_ascii=False, allow_nan=False)
-        sys.stdout.write(storable(text) + "\n")
+        sys.stdout.write(json_line(found.to_dict()) + "\n")
         sys.stdout.flush()
 
     return write

@@ -23,17 +23,26 @@ import PIL
 from numpy.typing import NDArray
 
 from morelli._files import cache_folder
-from morelli._sqlite import open_database, transaction
+from morelli._sqlite import Layout, open_database, transaction
 from morelli._version import __version__
 from morelli.errors import MorelliError
 from morelli.images import Quality
 
 __all__ = ["CacheKey", "CacheRow", "FeatureCache", "cache_view", "default_cache_path"]
 
-_SCHEMA = 2
-"""Number of the layout and of the meaning of the quality beside a vector; an older cache is emptied."""
-
-_APPLICATION = 0x4D4F5245  # "MORE": tells our files from other programs' databases
+_LAYOUT = Layout(
+    application=0x4D4F5245,  # "MORE"
+    version=2,  # of the tables and of the meaning of the quality beside a vector; an older cache is emptied
+    statements=(
+        "DROP TABLE IF EXISTS features",
+        """
+CREATE TABLE features (
+    image_id TEXT NOT NULL, view TEXT NOT NULL, recipe TEXT NOT NULL,
+    n_contrasts INTEGER NOT NULL, quality BLOB NOT NULL, checksum INTEGER NOT NULL, vector BLOB NOT NULL,
+    PRIMARY KEY (image_id, view, recipe)
+)""",
+    ),
+)
 
 _PAGE = 16_384
 """Bytes. Read against SQLite's usual 4096, with rows of 51 KB: 35 800 rows a second to 24 200 (checksums apart)."""
@@ -43,12 +52,6 @@ _DTYPE = np.dtype("<f4")
 _INHERITED: list[sqlite3.Connection] = []
 """Connections that crossed a fork: the child must neither use its parent's nor, by forgetting them, close them."""
 
-_CREATE = """
-CREATE TABLE features (
-    image_id TEXT NOT NULL, view TEXT NOT NULL, recipe TEXT NOT NULL,
-    n_contrasts INTEGER NOT NULL, quality BLOB NOT NULL, checksum INTEGER NOT NULL, vector BLOB NOT NULL,
-    PRIMARY KEY (image_id, view, recipe)
-)"""
 _SELECT = "SELECT n_contrasts, quality, checksum, vector FROM features WHERE image_id = ? AND view = ? AND recipe = ?"
 _INSERT = "INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -241,30 +244,17 @@ def cache_view(name: str) -> str:
 def _open(path: Path) -> sqlite3.Connection:
     """Connect, and lay the file out when it is new or of an older layout."""
 
-    def lay_out(connection: sqlite3.Connection) -> None:
-        connection.execute("DROP TABLE IF EXISTS features")
-        connection.execute(_CREATE)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-        connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+    def other(version: int) -> str | None:
+        if version < _LAYOUT.version:
+            return None
+        return (
+            f"The feature cache {path} was written by a newer Morelli (layout {version}; this one knows "
+            f"{_LAYOUT.version}). Choose another place with MORELLI_CACHE."
+        )
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    return open_database(path, lambda connection: _is_ours(connection, path), lay_out, page_size=_PAGE)
-
-
-def _is_ours(connection: sqlite3.Connection, path: Path) -> bool:
-    """Say whether the file has our layout; False for an empty or an older one, an error for any other."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application == _APPLICATION:
-        if version > _SCHEMA:
-            raise MorelliError(
-                f"The feature cache {path} was written by a newer Morelli (layout {version}; this one knows {_SCHEMA})."
-                " Choose another place with MORELLI_CACHE."
-            )
-        return bool(version == _SCHEMA)
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise MorelliError(f"{path} is a database of another program, not a feature cache; choose another file.")
-    return False
+    foreign = f"{path} is a database of another program, not a feature cache; choose another file."
+    return open_database(path, _LAYOUT, foreign=foreign, other=other, page_size=_PAGE)
 
 
 def _encode(row: CacheRow) -> tuple[int, bytes, int, bytes]:

@@ -11,8 +11,10 @@ __all__ = [
     "is_cut",
     "iso_boxes",
     "png_bit_depth",
+    "png_chunks",
     "png_metadata_bytes",
     "sniff",
+    "webp_chunks",
     "webp_metadata_bytes",
     "webp_size",
 ]
@@ -108,12 +110,12 @@ def png_bit_depth(data: bytes) -> int:
 
 def png_metadata_bytes(data: bytes) -> int:
     """Return the payload bytes of a PNG's chunks of text, EXIF, colour profile, time, credentials and private data."""
-    return sum(length for name, length in _png_chunks(data) if name[0] & 0x20 and name not in _PNG_RENDERING)
+    return sum(length for name, _, length in png_chunks(data) if name[0] & 0x20 and name not in _PNG_RENDERING)
 
 
 def webp_metadata_bytes(data: bytes) -> int:
     """Return the payload bytes of a WebP's chunks that hold no pixels: EXIF, XMP, colour profile, credentials."""
-    return sum(length for name, length in _webp_chunks(data) if name not in _WEBP_PIXELS)
+    return sum(length for name, _, length in webp_chunks(data) if name not in _WEBP_PIXELS)
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:
@@ -165,8 +167,8 @@ def exif_orientation(exif: bytes) -> int:
     return 1
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the name and the length of each whole chunk, up to the end of the image or of the file."""
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start of the content and its length, of each whole chunk up to the image's or the file's end."""
     position = 8
     while position + 12 <= len(data):
         length = int.from_bytes(data[position : position + 4], "big")
@@ -174,20 +176,20 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
         position += 12 + length
         if position > len(data):
             return
-        yield name, length
+        yield name, position - 4 - length, length
         if name == b"IEND":
             return
 
 
-def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield the name and the length of each whole chunk within the RIFF frame."""
+def webp_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start of the content and its length, of each whole chunk within the RIFF frame."""
     end = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     position = 12
     while position + 8 <= end:
         length = int.from_bytes(data[position + 4 : position + 8], "little")
         if position + 8 + length > end:
             return
-        yield data[position : position + 4], length
+        yield data[position : position + 4], position + 8, length
         position += 8 + length + (length & 1)
 
 

@@ -8,6 +8,7 @@ import stat
 import time
 from pathlib import Path
 
+from morelli._text import storable
 from morelli.errors import ImageReadError
 from morelli.images.facts import Limits
 
@@ -46,7 +47,7 @@ def describe(source: str | os.PathLike[str] | bytes) -> str:
     """Return what to call `source` in messages: its path (always printable as UTF-8), or ``<bytes>``."""
     if isinstance(source, bytes | bytearray | memoryview):
         return "<bytes>"
-    return os.fspath(source).encode("utf-8", "backslashreplace").decode("utf-8")
+    return storable(os.fspath(source))
 
 
 def read_bytes(source: str | os.PathLike[str] | bytes, name: str, limits: Limits) -> bytes:

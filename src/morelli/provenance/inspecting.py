@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 
 from morelli.errors import ImageReadError
+from morelli.images import Limits
 from morelli.images._containers import sniff
 from morelli.images._source import describe, read_bytes
 from morelli.provenance.facts import Provenance
 from morelli.provenance.layers import ImageFile, Layer, Settings, list_layers, make_layers
 
-__all__ = ["inspect", "inspect_file", "layers_here"]
+__all__ = ["examine", "inspect", "inspect_file", "layers_here", "open_file", "unread"]
 
 
 def inspect(
@@ -42,13 +43,34 @@ def inspect(
 
 def inspect_file(path: str | os.PathLike[str], layers: Mapping[str, Layer], settings: Settings) -> Provenance:
     """Read what is declared about one image by layers that were made."""
-    name = describe(path)
     try:
-        data = read_bytes(path, name, settings.limits)
+        file = open_file(path, settings.limits)
     except ImageReadError as error:
-        return Provenance(name, None, error=str(error))
-    file = ImageFile(name, data, hashlib.sha256(data).hexdigest(), sniff(data)[0], settings.limits)
-    return Provenance(name, file.sha256, tuple(layer.examine(file) for layer in layers.values()))
+        return unread(path, error)
+    return examine(file, layers)
+
+
+def open_file(path: str | os.PathLike[str], limits: Limits) -> ImageFile:
+    """Read an image file as layers get it.
+
+    Raises
+    ------
+    ImageReadError
+        Its bytes cannot be had, or are too many.
+    """
+    name = describe(path)
+    data = read_bytes(path, name, limits)
+    return ImageFile(name, data, hashlib.sha256(data).hexdigest(), sniff(data)[0], limits)
+
+
+def examine(file: ImageFile, layers: Mapping[str, Layer]) -> Provenance:
+    """Return what layers say of a file that was read."""
+    return Provenance(file.uri, file.sha256, tuple(layer.examine(file) for layer in layers.values()))
+
+
+def unread(path: str | os.PathLike[str], error: ImageReadError) -> Provenance:
+    """Return what is known of a file that could not be read."""
+    return Provenance(describe(path), None, error=str(error))
 
 
 def layers_here(settings: Settings) -> list[dict[str, str | None]]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from morelli._plugins import load_plugins
 from morelli.errors import ImageReadError, MorelliError
-from morelli.images import Limits, LoadedImage, read_image
+from morelli.images import Limits, LoadedImage, perceptual_hash, read_image
 from morelli.provenance.facts import LayerReport
 
 __all__ = ["ImageFile", "Layer", "Settings", "list_layers", "make_layers", "register_layer"]
@@ -35,6 +35,12 @@ class ImageFile:
     sha256: str
     format: str | None
     limits: Limits = field(default_factory=Limits)
+
+    @cached_property
+    def phash(self) -> int | None:
+        """The perceptual hash; None for what cannot be decoded."""
+        image = self.pixels
+        return None if isinstance(image, ImageReadError) else int(perceptual_hash(image.pixels))
 
     @cached_property
     def pixels(self) -> LoadedImage | ImageReadError:

@@ -11,7 +11,7 @@ from morelli.report._findings import findings_grid, meter_of
 from morelli.report._page import render
 from morelli.report._sheets import draw_sheet
 from morelli.report._study_charts import chart_svg
-from morelli.report._thumbnails import Thumbnail, embedded, thumbnail
+from morelli.report._thumbnails import Pictures, Thumbnail, embedded, picture_of, shown
 from morelli.report.evidence import evidence_rows
 from morelli.studies.findings import Bar, BarChart, Column, Level, Table
 
@@ -24,12 +24,17 @@ _BARS: Final = 20
 _FAMILIES: Final = 6
 
 
-def render_campaign(audit: CampaignAudit) -> str:
+def render_campaign(audit: CampaignAudit, pictures: Pictures = picture_of) -> str:
     """Render an audit as a whole HTML document that loads nothing from anywhere.
 
     Pictures are small and few whatever the campaign: those of the listed suspects, and of some groups of unknown
-    images.
-    Links lead to files of the same folder.
+    images. Links lead to files of the same folder.
+
+    Parameters
+    ----------
+    audit : CampaignAudit
+    pictures : callable
+        Gives them, for whoever has decoded some already.
     """
     from markupsafe import Markup
 
@@ -40,28 +45,26 @@ def render_campaign(audit: CampaignAudit) -> str:
         title=f"Audit of {audit.source}",
         a=audit,
         badge=_BADGES.get(audit.conclusion.outcome, "ambiguous"),
-        suspects=[_suspect(suspect) for suspect in audit.suspects],
-        clusters=[_cluster(cluster, i < _SHEETS_SHOWN, audit) for i, cluster in enumerate(audit.clusters)],
+        suspects=[_suspect(suspect, pictures) for suspect in audit.suspects],
+        clusters=[_cluster(cluster, i < _SHEETS_SHOWN, pictures) for i, cluster in enumerate(audit.clusters)],
         charts={chart.name: Markup(chart_svg(chart)) for chart in charts},
         titles={chart.name: chart.title for chart in charts},
         tables=tables,
-        statuses=STATUSES,
-        decisions=[(word, n) for word, n in audit.counts.decisions.items()],
     )
 
 
-def _suspect(suspect: Suspect) -> dict[str, Any]:
+def _suspect(suspect: Suspect, pictures: Pictures) -> dict[str, Any]:
     evidence = {family: {"other": gap, "mine": 0.0} for family, gap in suspect.evidence.items()}
     return {
         "s": suspect,
-        "thumbnail": thumbnail(suspect.path),
+        "thumbnail": shown(pictures(suspect.path)),
         "bars": evidence_rows(evidence, "other", "mine")[:_FAMILIES] if evidence else [],
     }
 
 
-def _cluster(cluster: Cluster, with_sheet: bool, audit: CampaignAudit) -> dict[str, Any]:
+def _cluster(cluster: Cluster, with_sheet: bool, pictures: Pictures) -> dict[str, Any]:
     paths = cluster.paths[:_SHEET_IMAGES]
-    sheet: Thumbnail | None = embedded(draw_sheet(paths)) if with_sheet and paths else None
+    sheet: Thumbnail | None = embedded(draw_sheet(paths, pictures)) if with_sheet and paths else None
     return {"c": cluster, "sheet": sheet}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
-from morelli._text import safe_text
+from morelli._text import FORMULA, safe_text
 from morelli.report._text import NOTHING, clean, decimal, number, per_hundred, shorten, signed
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ __all__ = [
 Value = str | int | float | bool | None
 
 _LONGEST: Final = 34
-
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""Beginnings that a spreadsheet takes for a formula."""
 
 _LATEX: Final = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

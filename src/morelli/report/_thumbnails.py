@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,12 +15,16 @@ from morelli.errors import ImageReadError
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-__all__ = ["SIDE", "Thumbnail", "embedded", "picture_of", "thumbnail"]
+__all__ = ["SIDE", "Pictures", "Thumbnail", "embedded", "picture_of", "shown", "thumbnail"]
 
 SIDE: Final = 160
 _JPEG_QUALITY: Final = 80
 # EXIF orientation to PIL.Image.Transpose; the reader records it and leaves the pixels alone, people want it applied.
 _TURNS: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}
+
+
+Pictures = Callable[[str], "Picture | str"]
+"""Gives the small picture of a local file, or why there is none, as `picture_of` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,11 @@ def thumbnail(uri: str, base: str | os.PathLike[str] | None = None, side: int = 
     Thumbnail
         Without data, and with a note for the reader of the page, if the file is gone or cannot be read.
     """
-    picture = picture_of(uri, base, side)
+    return shown(picture_of(uri, base, side), side)
+
+
+def shown(picture: Picture | str, side: int = SIDE) -> Thumbnail:
+    """Return a picture, or the reason why there is none, as it is put into a page."""
     return Thumbnail(None, side, side, picture) if isinstance(picture, str) else embedded(picture)
 
 

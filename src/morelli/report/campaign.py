@@ -6,24 +6,31 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from morelli._files import atomic_path, write_text
+from morelli._text import inert
 from morelli.attributors import Verdict
 from morelli.attributors.verdict import json_line
-from morelli.audit.campaign import RECORDS, CampaignAudit, FileRow, Mixture, Records, Share
+from morelli.audit.campaign import AUDIT, RECORDS, CampaignAudit, FileRow, Mixture, Records, Share
 from morelli.report._campaign_page import render_campaign
 from morelli.report._findings import json_ready
 from morelli.report._sheets import contact_sheet_png
 from morelli.report._study_files import write_bytes
-from morelli.report._study_tables import FORMULA
 from morelli.report._text import clean
+from morelli.report._thumbnails import picture_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 __all__ = ["AUDIT", "PAGE", "render_campaign", "write_campaign"]
 
 PAGE: Final = "index.html"
-AUDIT: Final = "audit.json"
+
+_PICTURES: Final = 512
+"""Small pictures that are kept while an audit is written, at most 40 MB."""
 
 _VERDICTS: Final = (
     "name", "path", "image_id", "decision", "label", "probability", "lineage", "prediction_set", "open_set_p",
@@ -57,6 +64,14 @@ def write_campaign(audit: CampaignAudit, folder: str | os.PathLike[str]) -> list
     """
     folder = Path(folder)
     before = _clusters_before(folder)
+
+    @lru_cache(maxsize=_PICTURES)  # the page shows what is on the sheets
+    def kept(path: str) -> Picture | str:
+        return picture_of(path)
+
+    def pictures(path: str) -> Picture | str:
+        return kept(os.path.abspath(path))  # noqa: PTH100 -- links stay
+
     with Records(folder / RECORDS) as records:
         written = _write_verdicts(records, folder)
         for cluster in audit.clusters:
@@ -66,10 +81,10 @@ def write_campaign(audit: CampaignAudit, folder: str | os.PathLike[str]) -> list
                 manifest, ("path", "model", "name", "image_id"), ((p, cluster.name, n, i) for p, n, i in members)
             )
             sheet = manifest.with_suffix(".png")
-            write_bytes(sheet, contact_sheet_png([path for path, *_ in members]))
+            write_bytes(sheet, contact_sheet_png([path for path, *_ in members], pictures))
             written += [sheet, manifest]
     if audit.suspects:
-        write_bytes(folder / "suspects.png", contact_sheet_png([suspect.path for suspect in audit.suspects]))
+        write_bytes(folder / "suspects.png", contact_sheet_png([suspect.path for suspect in audit.suspects], pictures))
         written.append(folder / "suspects.png")
     else:
         (folder / "suspects.png").unlink(missing_ok=True)
@@ -77,7 +92,7 @@ def write_campaign(audit: CampaignAudit, folder: str | os.PathLike[str]) -> list
     _write_csv(folder / "mixture.csv", _SHARES, _share_rows(audit))
     document = json.dumps(json_ready(audit.to_dict()), ensure_ascii=False, indent=2, allow_nan=False)
     write_text(folder / AUDIT, document + "\n")
-    write_text(folder / PAGE, render_campaign(audit))
+    write_text(folder / PAGE, render_campaign(audit, pictures))
     for name in before - {cluster.name for cluster in audit.clusters}:
         for suffix in (".png", ".csv"):
             (folder / "clusters" / f"{name}{suffix}").unlink(missing_ok=True)
@@ -114,14 +129,8 @@ def _verdict_row(file: FileRow, verdict: Verdict) -> tuple[Any, ...]:
 def _members(records: Records, numbers: Sequence[int]) -> Iterator[tuple[str, str, str]]:
     """Yield absolute path, name and sha256 of the first file of each image."""
     for number in numbers:
-        name, path, image_id = next(
-            records.query(
-                "SELECT name, path, files.image_id FROM files JOIN verdicts ON verdicts.image_id = files.image_id "
-                "WHERE verdicts.id = ? ORDER BY seq LIMIT 1",
-                (number,),
-            )
-        )
-        yield os.path.abspath(os.fsdecode(path)), os.fsdecode(name), image_id  # noqa: PTH100 -- links stay
+        name, path, image_id = records.first_file(number)
+        yield os.path.abspath(path), name, image_id  # noqa: PTH100 -- links stay
 
 
 def _part_rows(audit: CampaignAudit) -> Iterator[tuple[Any, ...]]:
@@ -156,10 +165,7 @@ def _write_csv(path: Path, head: Sequence[str], rows: Iterator[tuple[Any, ...]])
 
 def _inert(value: Any) -> Any:
     """Return a cell that UTF-8 can hold and no spreadsheet runs."""
-    if not isinstance(value, str):
-        return value
-    text = value.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"'{text}" if text.startswith(tuple(FORMULA)) else text
+    return inert(value) if isinstance(value, str) else value
 
 
 def _clusters_before(folder: Path) -> set[str]:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from morelli.audit.mixture import em_shares, estimate_mixture, roll_up_shares
+from morelli.audit.mixture import em_shares, estimate_mixture, estimate_mixtures, roll_up_shares
 from morelli.audit.mixture import estimating as module
 from morelli.errors import MorelliError, NotEnoughDataError
 
@@ -148,3 +148,12 @@ def test_bad_input(words, p, error, says):
 def test_bad_arguments(changes):
     with pytest.raises(MorelliError):
         estimate_mixture(*of([3, 3, 3, 3]), REHEARSAL, **{"n_boot": 20, **changes})
+
+
+def test_both_mixtures_come_from_the_same_sets():
+    given = of([20, 10, 10, 0], strangers=5)
+    both = estimate_mixtures(*given, REHEARSAL, n_boot=40, seed=2)
+    each = (estimate_mixture(*given, REHEARSAL, unknown=unknown, n_boot=40, seed=2) for unknown in (True, False))
+    for one, other in zip(both, each, strict=True):
+        for field in dataclasses.fields(one):
+            assert np.array_equal(getattr(one, field.name), getattr(other, field.name))

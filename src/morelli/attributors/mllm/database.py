@@ -10,22 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from morelli._sqlite import open_database, transaction
+from morelli._sqlite import Layout, open_database, transaction
 from morelli.encoders.cache import default_cache_path
 from morelli.errors import MorelliError
 
 __all__ = ["Database", "default_answers_path"]
 
-_SCHEMA: Final = 1
-_APPLICATION: Final = 0x4D4F4153  # "MOAS": tells our files from other programs' databases
-_CREATE: Final = (
-    """CREATE TABLE answers (key TEXT PRIMARY KEY, account TEXT NOT NULL, reply TEXT NOT NULL) WITHOUT ROWID""",
-    # state: open (under way, or its process was killed), lost (sent, and what it cost is not known), settled.
-    """CREATE TABLE spending (
+_LAYOUT: Final = Layout(
+    application=0x4D4F4153,  # "MOAS"
+    version=1,
+    statements=(
+        """CREATE TABLE answers (key TEXT PRIMARY KEY, account TEXT NOT NULL, reply TEXT NOT NULL) WITHOUT ROWID""",
+        # state: open (under way, or its process was killed), lost (sent, and what it cost is not known), settled.
+        """CREATE TABLE spending (
         id INTEGER PRIMARY KEY, account TEXT NOT NULL, state TEXT NOT NULL, expected INTEGER NOT NULL,
         tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, images INTEGER NOT NULL, money REAL NOT NULL)""",
-    "CREATE INDEX spending_by_account ON spending (account, state, money)",
-    "CREATE TABLE pace (account TEXT PRIMARY KEY, next REAL NOT NULL) WITHOUT ROWID",
+        "CREATE INDEX spending_by_account ON spending (account, state, money)",
+        "CREATE TABLE pace (account TEXT PRIMARY KEY, next REAL NOT NULL) WITHOUT ROWID",
+    ),
 )
 
 
@@ -91,29 +93,16 @@ class Database:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MorelliError(f"The file of answers {self.path} cannot be made: {error.strerror or error}.") from error
-        return open_database(self.path, self._is_ours, _lay_out)
-
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Say whether the file has our layout; False for an empty one, an error for any other."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application == _APPLICATION and version == _SCHEMA:
-            return True
-        if application == _APPLICATION:
-            raise MorelliError(
-                f"The file of answers {self.path} has layout {version}, and this Morelli knows {_SCHEMA}; choose "
-                "another by the setting answers."
-            )
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise MorelliError(f"{self.path} is a database of another program; choose another by the setting answers.")
-        return False
-
-
-def _lay_out(connection: sqlite3.Connection) -> None:
-    for statement in _CREATE:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+        choose = "choose another by the setting answers"
+        return open_database(
+            self.path,
+            _LAYOUT,
+            foreign=f"{self.path} is a database of another program; {choose}.",
+            other=lambda version: (
+                f"The file of answers {self.path} has layout {version}, and this Morelli knows {_LAYOUT.version}; "
+                f"{choose}."
+            ),
+        )
 
 
 def default_answers_path() -> Path:

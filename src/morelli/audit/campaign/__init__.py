@@ -6,7 +6,7 @@ from morelli.audit.campaign.auditing import audit_campaign, check_names, state
 from morelli.audit.campaign.comparing import AuditComparison, Change, compare_audits
 from morelli.audit.campaign.judging import Stack, judge_campaign
 from morelli.audit.campaign.measuring import Measure
-from morelli.audit.campaign.records import RECORDS, FileRow, Judged, Records
+from morelli.audit.campaign.records import AUDIT, RECORDS, FileRow, Judged, Records
 from morelli.audit.campaign.reviewing import for_review
 from morelli.audit.campaign.source import Campaign, Item, open_campaign
 from morelli.audit.campaign.statements import (
@@ -29,6 +29,7 @@ from morelli.audit.campaign.statements import (
 )
 
 __all__ = [
+    "AUDIT",
     "CONSISTENT",
     "INCONSISTENT",
     "OUTCOMES",

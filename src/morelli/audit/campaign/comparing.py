@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from scipy.stats import norm
 
-from morelli.audit.campaign.records import RECORDS, Records
+from morelli._text import storable
+from morelli.audit.campaign.records import AUDIT, RECORDS, Records
 from morelli.audit.campaign.statements import OUTCOMES, SCHEMA_VERSION
 from morelli.errors import MorelliError
+from morelli.trials._stored import listed
 
 __all__ = ["AuditComparison", "Change", "Difference", "Side", "compare_audits", "difference_interval", "wilson"]
 
-_DOCUMENT: Final = "audit.json"
 _MOST_CHANGES: Final = 200
 _MAX_BYTES: Final = 256 * 1024**2
 
@@ -106,7 +107,7 @@ class AuditComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values, the schema version first."""
-        return {"schema_version": SCHEMA_VERSION, **json.loads(json.dumps(asdict(self)))}
+        return {"schema_version": SCHEMA_VERSION, **listed(asdict(self))}
 
 
 def compare_audits(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> AuditComparison:
@@ -190,14 +191,14 @@ def wilson(count: int, n: int, level: float = 0.95) -> tuple[float, float, float
 
 def _read(folder: Path) -> dict[str, Any]:
     """Read the document of an audit, and check what is read of it."""
-    path = folder / _DOCUMENT
+    path = folder / AUDIT
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise MorelliError(f"{path} is too large for an audit.")
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MorelliError(
-            f"{folder} holds no finished audit ({_DOCUMENT} is missing); run morelli audit campaign into it."
+            f"{folder} holds no finished audit ({AUDIT} is missing); run morelli audit campaign into it."
         ) from error
     except (ValueError, RecursionError) as error:
         raise MorelliError(f"{path} is no audit: it is not JSON.") from error
@@ -319,7 +320,7 @@ def _listed(records: Records, kind: str, most: int) -> Iterator[Change]:
         f"{_KINDS[kind]} ORDER BY {here}.name LIMIT ?"
     )
     for name, before, after in records.query(query, (most,)):
-        yield Change(os.fsdecode(name).encode("utf-8", "backslashreplace").decode(), kind, before, after)
+        yield Change(storable(os.fsdecode(name)), kind, before, after)
 
 
 def _one(records: Records, query: str) -> int:
@@ -340,9 +341,8 @@ def _notes(
             f"The audits were made with different bundles ({old.bundle.get('id')} and {new.bundle.get('id')}): what "
             "differs may be the bundle's doing. Audit the earlier images with the later bundle to tell."
         )
-    for name, a, b in (("claims", old.claimed, new.claimed),):
-        if set(a) != set(b):
-            found.append(f"Different {name} were tested: {', '.join(a)}; and {', '.join(b)}.")
+    if set(old.claimed) != set(new.claimed):
+        found.append(f"Different claims were tested: {', '.join(old.claimed)}; and {', '.join(new.claimed)}.")
     if documents[0]["settings"].get("provenance") != documents[1]["settings"].get("provenance"):
         found.append("Layers of provenance were examined with different settings.")
     if counts["images in both"]:

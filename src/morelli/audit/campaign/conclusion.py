@@ -52,13 +52,13 @@ def conclude(
     return Conclusion(claim.outcome, tuple(sentences), tuple(_would_change(claim, counts)), tuple(_limits(claim)))
 
 
-def counted(n: int, what: str, many: str | None = None) -> str:
+def counted(n: int, what: str) -> str:
     """Return a number with its noun.
 
-    >>> counted(1, "image"), counted(2300, "image"), counted(2, "copy", "copies")
-    ('1 image', '2,300 images', '2 copies')
+    >>> counted(1, "image"), counted(2300, "image")
+    ('1 image', '2,300 images')
     """
-    return f"{n:,} {what if n == 1 else many or what + 's'}"
+    return f"{n:,} {what if n == 1 else what + 's'}"
 
 
 def listed(names: Sequence[str], most: int = _FEW, last: str = "and") -> str:

@@ -58,7 +58,7 @@ def find_copies(
 
 
 def _name(records: Records, gathered: Gathered, row: int) -> str:
-    return records.files_of(int(gathered.number[row]), 1)[0]
+    return records.first_file(int(gathered.number[row])).name
 
 
 def _repeated(records: Records) -> tuple[tuple[tuple[str, ...], ...], int]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from morelli.audit.campaign.parts import by_month
 from morelli.audit.campaign.records import Records
 
-__all__ = ["Gathered", "gather"]
+__all__ = ["Gathered", "commonest_first", "gather"]
 
 _ORDERED = (
     "SELECT verdicts.id, image_id, log_proba, open_set_p, phash, decision, label, agreement, min(seq) AS first "
@@ -149,7 +149,7 @@ def gather(
         image_of,
         part_of,
         part_names,
-        *map(_commonest_first, (decisions, named, outcomes)),
+        *map(commonest_first, (decisions, named, outcomes)),
     )
 
 
@@ -175,5 +175,6 @@ def _files(
     return image_of, part_of, names
 
 
-def _commonest_first(counts: dict[str, int]) -> dict[str, int]:
+def commonest_first(counts: dict[str, int]) -> dict[str, int]:
+    """Return counts by size, those of one size by name."""
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -49,15 +49,15 @@ class Stack:
     photographs: tuple[str, ...] = ()
     workers: int | None = None
 
-    def identity(self, bundle: Bundle) -> dict[str, Any]:
-        """Return what verdicts depend on besides the file, as JSON-able values."""
+    def identity(self, bundle: Bundle, layers: Collection[str]) -> dict[str, Any]:
+        """Return what verdicts depend on besides the file, as JSON-able values; `layers` are those examined."""
         settings = self.settings
         files = {name: getattr(settings, name) for name in ("trust_anchors", "aliases", "lineage")}
         return {
             "bundle": {"name": bundle.name, "version": bundle.version, "id": bundle.id},
             "candidates": list(bundle.classes),
             "provenance": {
-                "layers": list(make_layers(settings, self.layers)),
+                "layers": list(layers),
                 **{name: None if path is None else _digest(Path(path)) for name, path in files.items()},
                 "photographs": sorted(self.photographs),
                 "options": {str(name): repr(value) for name, value in sorted(settings.options.items())},
@@ -90,7 +90,8 @@ def judge_campaign(
     MorelliError
         The records are of another bundle or of other settings, or a worker died.
     """
-    records.begin(stack.identity(bundle), anew=anew)
+    layers = make_layers(stack.settings, stack.layers)  # complains before work begins
+    records.begin(stack.identity(bundle, layers), anew=anew)
     total = sum(1 for _ in campaign.items())
     writer = _Writer(records, total, progress)
     waiting: list[_Waiting] = []  # in the order in which they were handed out
@@ -108,7 +109,7 @@ def judge_campaign(
                 yield item.path
 
     try:
-        for look in look_at(paths(), bundle.encoder, stack.settings, stack.layers, stack.workers):
+        for look in look_at(paths(), bundle.encoder, stack.settings, layers, stack.workers):
             one = waiting.pop(0)
             error = None if look.image_id is not None else str(look.extraction.error)
             judged = None if look.image_id is None or records.has(look.image_id) else _judge(bundle, look, stack)

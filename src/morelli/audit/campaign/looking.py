@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Final
 
 from morelli._processes import WorkerDied, map_in_processes, processors
 from morelli.encoders import Encoder, Extraction
 from morelli.errors import ImageReadError, MorelliError, NotEnoughDataError
-from morelli.images import Limits, estimate_quality, perceptual_hash
-from morelli.images._containers import sniff
-from morelli.images._source import describe, read_bytes
+from morelli.images import Limits, estimate_quality
 from morelli.provenance import ImageFile, Layer, Provenance, Settings, make_layers
+from morelli.provenance.inspecting import examine, open_file, unread
 
 __all__ = ["Look", "look_at"]
 
@@ -46,7 +44,7 @@ class Look:
 
 
 def look_at(
-    paths: Iterator[str], encoder: Encoder, settings: Settings, layers: tuple[str, ...] | None, workers: int | None
+    paths: Iterator[str], encoder: Encoder, settings: Settings, layers: Mapping[str, Layer], workers: int | None
 ) -> Iterator[Look]:
     """Yield a look at each file, in their order, with only a few of them in memory at any time.
 
@@ -57,26 +55,26 @@ def look_at(
     encoder : Encoder
     settings : Settings
         Of the layers; its limits hold for decoding too.
-    layers : tuple of str or None
-        Which layers are examined; None for all.
+    layers : mapping of str to Layer
+        What is examined, as :func:`morelli.provenance.make_layers` made it of `settings`; processes make their own.
     workers : int or None
         Processes; 1 works in this one. By default as many as processors, and 1 for a few dozen files.
 
     Raises
     ------
     MorelliError
-        A layer is unknown or its settings do not serve, or a worker process died.
+        A worker process died.
     """
-    here = _Looker(encoder, make_layers(settings, layers), settings.limits)  # complains before work begins
     if workers is None:
         first = list(islice(paths, _FEW))
         paths = chain(first, paths)
         workers = processors() if len(first) == _FEW else 1
     if workers == 1:
-        yield from map(here, paths)
+        yield from map(_Looker(encoder, layers, settings.limits), paths)
         return
     try:
-        arguments = (encoder, settings.limits, _plain(settings), layers)
+        # Not every kind of read-only mapping can be sent to every kind of process.
+        arguments = (encoder, replace(settings, options=dict(settings.options)), tuple(layers))
         yield from map_in_processes(_look, paths, workers, initializer=_initialise, initargs=arguments)
     except WorkerDied as error:
         raise MorelliError(
@@ -88,49 +86,36 @@ def look_at(
 @dataclass(frozen=True, slots=True)
 class _Looker:
     encoder: Encoder
-    layers: dict[str, Layer]
+    layers: Mapping[str, Layer]
     limits: Limits
 
     def __call__(self, path: str) -> Look:
-        name = describe(path)
         try:
-            data = read_bytes(path, name, self.limits)
+            file = open_file(path, self.limits)
         except ImageReadError as error:
-            return Look(None, 0, Provenance(name, None, error=str(error)), Extraction(path, error=error))
-        file = ImageFile(name, data, hashlib.sha256(data).hexdigest(), sniff(data)[0], self.limits)
-        provenance = Provenance(name, file.sha256, tuple(layer.examine(file) for layer in self.layers.values()))
-        extraction, phash = self._measure(path, file)
-        return Look(file.sha256, len(data), provenance, extraction, phash)
+            return Look(None, 0, unread(path, error), Extraction(path, error=error))
+        provenance = examine(file, self.layers)
+        return Look(file.sha256, len(file.data), provenance, self._measure(path, file), file.phash)
 
-    def _measure(self, path: str, file: ImageFile) -> tuple[Extraction, int | None]:
+    def _measure(self, path: str, file: ImageFile) -> Extraction:
         image = file.pixels
         if isinstance(image, ImageReadError):
-            return Extraction(path, error=image), None
-        phash = int(perceptual_hash(image.pixels))
+            return Extraction(path, error=image)
         try:
-            encoded = self.encoder.encode(image.pixels)
-            return Extraction(path, image.facts, encoded, estimate_quality(image)), phash
+            return Extraction(path, image.facts, self.encoder.encode(image.pixels), estimate_quality(image))
         except NotEnoughDataError as error:
-            too_small = ImageReadError(file.uri, "too-small", str(error))
-            return Extraction(path, image.facts, error=too_small), phash
+            return Extraction(path, image.facts, error=ImageReadError(file.uri, "too-small", str(error)))
         except MorelliError as error:
-            return Extraction(path, image.facts, error=error), phash
+            return Extraction(path, image.facts, error=error)
 
 
 _looker: _Looker
 
 
-def _plain(settings: Settings) -> dict[str, object]:
-    """Return settings as what every kind of process can be sent."""
-    paths = {name: getattr(settings, name) for name in ("trust_anchors", "aliases", "lineage")}
-    return {**paths, "options": dict(settings.options)}
-
-
-def _initialise(encoder: Encoder, limits: Limits, plain: dict[str, object], layers: tuple[str, ...] | None) -> None:
+def _initialise(encoder: Encoder, settings: Settings, layers: tuple[str, ...]) -> None:
     """Set a worker process up."""
     global _looker
-    settings = Settings(limits=limits, **plain)  # type: ignore[arg-type]
-    _looker = _Looker(encoder, make_layers(settings, layers), limits)
+    _looker = _Looker(encoder, make_layers(settings, layers), settings.limits)
 
 
 def _look(path: str) -> Look:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors import Bundle
-from morelli.audit.campaign.gathered import Gathered
+from morelli.audit.campaign.gathered import Gathered, commonest_first
 from morelli.audit.campaign.parts import holm
 from morelli.audit.campaign.statements import CONSISTENT, INCONSISTENT, UNDECIDED, Claim, Mixture, Part, Share
 from morelli.audit.consistency import Consistency, test_consistency
-from morelli.audit.mixture import UNKNOWN, estimate_mixture, roll_up_shares
+from morelli.audit.mixture import UNKNOWN, estimate_mixtures, roll_up_shares
 from morelli.audit.mixture import Mixture as Estimate
 from morelli.audit.mixture.estimating import RolledUp
 
@@ -106,13 +106,12 @@ class Measure:
         words, p = _taken(gathered, rows)
         if not len(p):
             return None
-        rehearsal = self.bundle.attributor.rehearsal
-        found = estimate_mixture(words, p, rehearsal, seed=self.seed)
+        found, known_only = estimate_mixtures(words, p, self.bundle.attributor.rehearsal, seed=self.seed)
         low, high = float(found.lower[-1]), float(found.upper[-1])
         told = high - low <= UNTOLD
         notes = found.notes
         if not told:
-            found = estimate_mixture(words, p, rehearsal, unknown=False, seed=self.seed)
+            found = known_only
             span = f"{100 * low:.0f} to {100 * high:.0f} in 100"
             notes = (*found.notes, f"How much none of the candidates made cannot be told from these images ({span}); "
                      "shares are among the candidates given.")  # fmt: skip
@@ -195,8 +194,7 @@ def _corrected(claim: Claim, p: float | None) -> Claim:
 
 def _decisions(gathered: Gathered, rows: NDArray[np.intp]) -> dict[str, int]:
     codes, counts = np.unique(gathered.decision[rows], return_counts=True)
-    found = {gathered.decision_names[k]: int(n) for k, n in zip(codes, counts, strict=True)}
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    return commonest_first({gathered.decision_names[k]: int(n) for k, n in zip(codes, counts, strict=True)})
 
 
 def _largest_first(shares: Sequence[Share]) -> tuple[Share, ...]:

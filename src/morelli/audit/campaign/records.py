@@ -19,31 +19,47 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli._sqlite import open_database, transaction
+from morelli._sqlite import Layout, open_database, transaction
 from morelli.attributors.verdict import Verdict, json_line
 from morelli.errors import MorelliError
 
-__all__ = ["RECORDS", "FileRow", "Judged", "Records"]
+__all__ = ["AUDIT", "RECORDS", "FileRow", "Judged", "Records"]
+
+AUDIT: Final = "audit.json"
+"""Name of the document in the folder of an audit."""
 
 RECORDS: Final = "records.sqlite"
-"""Name of the file in the folder of an audit."""
+"""Name of the file of verdicts there."""
 
-_APPLICATION: Final = 0x4D4F4341  # "MOCA"
-_SCHEMA: Final = 1
-_CREATE: Final = (
-    "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    """CREATE TABLE verdicts (
+_LAYOUT: Final = Layout(
+    application=0x4D4F4341,  # "MOCA"
+    version=1,
+    statements=(
+        "CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        """CREATE TABLE verdicts (
         id INTEGER PRIMARY KEY, image_id TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, decision TEXT NOT NULL,
         label TEXT, agreement TEXT, log_proba BLOB, open_set_p REAL, phash INTEGER,
         declared TEXT NOT NULL, document BLOB NOT NULL)""",
-    "CREATE INDEX by_length ON verdicts (bytes)",
-    """CREATE TABLE seen (
+        "CREATE INDEX by_length ON verdicts (bytes)",
+        """CREATE TABLE seen (
         path BLOB PRIMARY KEY, bytes INTEGER NOT NULL, mtime INTEGER NOT NULL, image_id TEXT NOT NULL) WITHOUT ROWID""",
-    """CREATE TABLE files (
+        """CREATE TABLE files (
         seq INTEGER PRIMARY KEY, name BLOB NOT NULL, path BLOB NOT NULL, image_id TEXT, error TEXT,
         cells TEXT NOT NULL)""",
-    "CREATE INDEX by_image ON files (image_id)",
+        "CREATE INDEX by_image ON files (image_id)",
+    ),
 )
+
+
+_FIRST: Final = "SELECT {} FROM verdicts JOIN files USING (image_id) WHERE id = ? ORDER BY seq LIMIT 1"
+
+
+class FirstFile(NamedTuple):
+    """Name, path and sha256 of a file."""
+
+    name: str
+    path: str
+    image_id: str
 
 
 class FileRow(NamedTuple):
@@ -115,7 +131,13 @@ class Records:
         self.path = path
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = open_database(path, self._is_ours, _lay_out, page_size=16_384)
+            self._connection = open_database(
+                path,
+                _LAYOUT,
+                foreign=f"{path} is a database of another program; name another folder.",
+                other=lambda _: f"{path} was written by another version of Morelli; name another folder.",
+                page_size=16_384,
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -228,15 +250,15 @@ class Records:
         with _told(path):
             self._connection.execute(f"ATTACH DATABASE ? AS {name}", (os.fspath(path),))
 
-    def verdict(self, number: int, path: str | None = None) -> Verdict:
-        """Return the verdict with this number, for the file that is named; by default the first with these bytes."""
-        document, first = next(
-            self.query(
-                "SELECT document, path FROM verdicts JOIN files USING (image_id) WHERE id = ? ORDER BY seq LIMIT 1",
-                (number,),
-            )
-        )
-        return _verdict_of(document, path if path is not None else os.fsdecode(first))
+    def verdict(self, number: int) -> Verdict:
+        """Return the verdict with this number, for the first file with these bytes."""
+        document, path = next(self.query(_FIRST.format("document, path"), (number,)))
+        return _verdict_of(document, os.fsdecode(path))
+
+    def first_file(self, number: int) -> FirstFile:
+        """Return the first file with the bytes of a verdict."""
+        name, path, image_id = next(self.query(_FIRST.format("name, path, image_id"), (number,)))
+        return FirstFile(os.fsdecode(name), os.fsdecode(path), image_id)
 
     def files_of(self, number: int, most: int = 10) -> list[str]:
         """Return names of the files with the bytes of a verdict, in their order."""
@@ -264,24 +286,6 @@ class Records:
 
     def _set(self, key: str, value: Any) -> None:
         self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, json.dumps(value)))
-
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application == _APPLICATION and version == _SCHEMA:
-            return True
-        if application == _APPLICATION:
-            raise MorelliError(f"{self.path} was written by another version of Morelli; name another folder.")
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise MorelliError(f"{self.path} is a database of another program; name another folder.")
-        return False
-
-
-def _lay_out(connection: sqlite3.Connection) -> None:
-    for statement in _CREATE:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
 
 
 def _verdict_row(judged: Judged) -> tuple[Any, ...]:

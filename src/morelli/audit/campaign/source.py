@@ -14,10 +14,7 @@ from morelli.catalog._folder import walk_folder
 from morelli.catalog.manifest import read_source
 from morelli.errors import CatalogError, MorelliError
 
-__all__ = ["FOLDER", "Campaign", "Item", "open_campaign"]
-
-FOLDER: Final = "folder"
-"""What names the parts that sub-folders make; with a number behind a colon, sub-folders so many levels deep."""
+__all__ = ["Campaign", "Item", "open_campaign"]
 
 _FOLDER: Final = re.compile(r"folder(?::([1-9]\d?))?")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
+
+from morelli.trials._stored import listed
 
 __all__ = [
     "CONSISTENT",
@@ -380,19 +381,10 @@ class CampaignAudit:
         values = asdict(self)
         for cluster in values["clusters"]:
             del cluster["members"], cluster["paths"]  # they are the rows of its manifest
-        return {"schema_version": SCHEMA_VERSION, **_listed(values)}
+        return {"schema_version": SCHEMA_VERSION, **listed(values)}
 
     def summary(self) -> dict[str, Any]:
         """Return what a pipeline needs: outcome, counts, claim, shares and parts, without single images."""
         values = self.to_dict()
         left_out = ("suspects", "copies", "notes", "settings")
         return {name: value for name, value in values.items() if name not in left_out}
-
-
-def _listed(value: Any) -> Any:
-    """Turn tuples into lists, so that what was written and read again is equal."""
-    if isinstance(value, Mapping):
-        return {key: _listed(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_listed(entry) for entry in value]
-    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 import numpy as np
@@ -58,15 +57,9 @@ def group_unknowns(
                 name=LONERS if k < 0 else f"unknown-{k + 1}",
                 size=len(own),
                 nearest=tuple((bundle.classes[i], int(counts[i])) for i in nearest if counts[i]),
-                example=records.files_of(members[0], 1)[0],
+                example=records.first_file(members[0]).name,
                 members=members,
-                paths=tuple(_path(records, number) for number in members[:_PATHS]),
+                paths=tuple(records.first_file(number).path for number in members[:_PATHS]),
             )
         )
     return tuple(clusters), found.notes
-
-
-def _path(records: Records, number: int) -> str:
-    query = "SELECT path FROM verdicts JOIN files USING (image_id) WHERE id = ? ORDER BY seq LIMIT 1"
-    (path,) = next(records.query(query, (number,)))
-    return os.fsdecode(path)

@@ -9,6 +9,7 @@ once under every other: what it says is the logarithm of how much likelier an an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,12 +41,10 @@ class SuspicionScale:
     mean, scale, weight : ndarray, shape (5,)
         Of the features, and of the discriminant on them.
     intercept : float
-    own : ndarray, shape (n,)
-        Scores of the references against their own candidates, with themselves left out of `responses`.
     codes, groups : ndarray of int, shape (n,)
-        Their candidates and prompts.
+        Candidates and prompts of the references.
     others : ndarray, shape (n, K)
-        Scores of the references against every candidate, their own as in `own`.
+        Scores of the references against every candidate; against their own with themselves left out of `responses`.
     """
 
     responses: Float
@@ -53,12 +52,12 @@ class SuspicionScale:
     scale: Float
     weight: Float
     intercept: float
-    own: Float
     codes: NDArray[np.int64]
     groups: NDArray[np.int64]
     others: Float
 
     @classmethod
+    @lru_cache(maxsize=8)  # every part of a campaign is held against the same references
     def fit(cls, rehearsal: Rehearsal) -> SuspicionScale:
         """Learn from out-of-fold answers.
 
@@ -83,14 +82,14 @@ class SuspicionScale:
         scale = np.where(scale > 0, scale, 1.0)
         target = np.repeat([0, 1], [n, n * (k - 1)])
         fitted = LogisticRegression(class_weight="balanced").fit((rows - mean) / scale, target)
-        made = cls(
-            responses, mean, scale, fitted.coef_[0], float(fitted.intercept_[0]), np.empty(0), codes,
-            rehearsal.groups, np.empty((0, k)),
-        )  # fmt: skip
-        others = made._scored(features)
-        return cls(
-            responses, mean, scale, made.weight, made.intercept, others[mine], codes, rehearsal.groups, others
-        )  # fmt: skip
+        weight, intercept = fitted.coef_[0], float(fitted.intercept_[0])
+        others = _scored(features, mean, scale, weight, intercept)
+        return cls(responses, mean, scale, weight, intercept, codes, rehearsal.groups, others)
+
+    @property
+    def own(self) -> Float:
+        """Scores of the references against their own candidates, shape (n,)."""
+        return np.asarray(self.others[np.arange(len(self.codes)), self.codes])
 
     def __call__(self, log_proba: ArrayLike, open_set_p: ArrayLike) -> Float:
         """Return the scores of images against every candidate.
@@ -110,11 +109,13 @@ class SuspicionScale:
         for start in range(0, len(words), _ROWS_AT_ONCE):  # features need many times the room of scores
             rows = slice(start, start + _ROWS_AT_ONCE)
             proba = np.exp(words[rows].astype(np.float64))
-            scores[rows] = self._scored(_features(proba, p[rows], self.responses))
+            features = _features(proba, p[rows], self.responses)
+            scores[rows] = _scored(features, self.mean, self.scale, self.weight, self.intercept)
         return scores
 
-    def _scored(self, features: Float) -> Float:
-        return np.asarray(((features - self.mean) / self.scale) @ self.weight + self.intercept)
+
+def _scored(features: Float, mean: Float, scale: Float, weight: Float, intercept: float) -> Float:
+    return np.asarray(((features - mean) / scale) @ weight + intercept)
 
 
 def _features(proba: Float, open_set_p: Float, responses: Float) -> Float:

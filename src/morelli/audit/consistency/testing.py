@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from morelli.attributors.rehearsal import Rehearsal
+from morelli.audit._answers import check_shape, proba_among
 from morelli.audit.consistency.suspicion import SuspicionScale
 from morelli.audit.mixture.em import em_shares
 from morelli.errors import MorelliError, NotEnoughDataError
@@ -172,8 +173,7 @@ def _check(
     words: Float, p: Float, claimed: NDArray[np.int64], rehearsal: Rehearsal, level: float, n_draws: int
 ) -> None:
     k = rehearsal.n_classes
-    if words.ndim != 2 or words.shape[1:] != (k,) or p.shape != words.shape[:1]:
-        raise MorelliError(f"Answers of shape {words.shape} and p-values of shape {p.shape} do not fit {k} candidates.")
+    check_shape(words, p, k)
     if not len(words):
         raise NotEnoughDataError("There is no image that could be tested.")
     if np.isnan(words).any() or (words > 1e-6).any() or not ((p > 0) & (p <= 1)).all():
@@ -204,8 +204,7 @@ def _mix(words: Float, claimed: NDArray[np.int64]) -> Float:
     """Return in which shares the claimed candidates seem to have made the set."""
     if len(claimed) == 1:
         return np.ones(1)
-    proba = np.maximum(np.exp(words[:, claimed]), 1e-12)
-    return em_shares(proba / proba.sum(axis=1, keepdims=True))
+    return em_shares(proba_among(words, claimed))
 
 
 def _share(suspicion: Float, rng: np.random.Generator) -> tuple[float, float, float]:

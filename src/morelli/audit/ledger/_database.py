@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 
-from morelli._sqlite import PATIENCE
+from morelli._sqlite import PATIENCE, enter_wal
 from morelli._text import printable
 from morelli.errors import LedgerError, MissingExtraError
 
@@ -100,7 +98,7 @@ def connect(place: Place, *, create: bool) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: Any, _: object) -> None:
         connection.isolation_level = None  # Python's sqlite3 would begin transactions by itself, and not before reads
-        _enter_wal(connection)
+        enter_wal(connection)
         # What was committed outlives a power cut: the journal is on the disk before COMMIT returns.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA fullfsync = ON")  # on macOS fsync alone leaves data in the drive's cache
@@ -120,19 +118,6 @@ def _postgresql(place: Place) -> sa.Engine:
         raise MissingExtraError("A ledger in PostgreSQL", "postgres") from error
     # A connection that the server has closed meanwhile is noticed before it is used, not by a lost entry.
     return sa.create_engine(place.url, pool_pre_ping=True)
-
-
-def _enter_wal(connection: sqlite3.Connection) -> None:
-    """Switch the journal to WAL. SQLite does not wait for others here as it does elsewhere, so that this has to."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > end:
-                raise
-            time.sleep(0.01)
 
 
 @contextmanager

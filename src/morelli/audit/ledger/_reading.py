@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -22,6 +22,7 @@ __all__ = [
     "incidents_of",
     "is_decided",
     "next_in_queue",
+    "paged",
     "subject_with",
     "verdict_with",
 ]
@@ -31,6 +32,7 @@ PAGE: Final = 100
 
 _START: Final = re.compile(r"(?:file-)?[0-9a-f]{6,64}")
 Condition = sa.ColumnElement[bool]
+T = TypeVar("T")
 _WITH_CONTENT: Final = ENTRIES.outerjoin(CONTENTS, CONTENTS.c.commitment == ENTRIES.c.content)
 _DECISIONS: Final = ENTRIES.alias("decisions")
 _OTHERS: Final = ("decision", "attachment", "note")
@@ -46,31 +48,54 @@ def _entry(row: Any) -> Entry:
 
 def entries(engine: sa.Engine, name: str, *, after: int = 0, where: Iterable[Condition] = ()) -> Iterator[Entry]:
     """Yield entries in the order of the chain."""
-    for page in _pages(engine, name, after, tuple(where)):
-        yield from page
+
+    def made(_: sa.Connection, rows: Sequence[Any]) -> list[Entry]:
+        return [_entry(row) for row in rows]
+
+    yield from paged(engine, name, _select(*where), made, after=after)
 
 
-def _pages(engine: sa.Engine, name: str, after: int, where: tuple[Condition, ...]) -> Iterator[list[Entry]]:
+def paged(
+    engine: sa.Engine,
+    name: str,
+    query: sa.Select[Any],
+    made: Callable[[sa.Connection, Sequence[Any]], Iterable[T]],
+    *,
+    after: int = 0,
+    size: int = PAGE,
+) -> Iterator[T]:
+    """Yield what is made of rows in the order of the chain, a page at a time, so that nobody is kept from writing.
+
+    Parameters
+    ----------
+    engine, name
+    query : Select
+        Of `ENTRIES`, with the column ``seq``.
+    made : callable
+        Is given a connection that sees what the page was read from, and the rows of the page.
+    after : int
+        Number of the entry that the first page begins behind.
+    size : int
+        Rows of a page.
+    """
+    query = query.order_by(ENTRIES.c.seq).limit(size)
     while True:
-        query = _select(*where, ENTRIES.c.seq > after).order_by(ENTRIES.c.seq).limit(PAGE)
         with reading(engine, name) as connection:
-            page = [_entry(row) for row in connection.execute(query)]
-        if not page:
+            rows = connection.execute(query.where(ENTRIES.c.seq > after)).all()
+            page = list(made(connection, rows))
+        if not rows:
             return
-        yield page
-        after = page[-1].seq
+        yield from page
+        after = rows[-1].seq
 
 
 def incidents(engine: sa.Engine, name: str, *, after: int = 0, where: Iterable[Condition] = ()) -> Iterator[Incident]:
     """Yield incidents in the order in which their verdicts were added."""
-    while True:
-        query = _select(*where, ENTRIES.c.kind == "verdict", ENTRIES.c.seq > after).order_by(ENTRIES.c.seq).limit(PAGE)
-        with reading(engine, name) as connection:
-            page = incidents_of(connection, [_entry(row) for row in connection.execute(query)])
-        if not page:
-            return
-        yield from page
-        after = page[-1].seq
+
+    def made(connection: sa.Connection, rows: Sequence[Any]) -> list[Incident]:
+        return incidents_of(connection, [_entry(row) for row in rows])
+
+    yield from paged(engine, name, _select(*where, ENTRIES.c.kind == "verdict"), made, after=after)
 
 
 def incidents_of(connection: sa.Connection, verdicts: list[Entry]) -> list[Incident]:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
-from morelli.audit.ledger._database import reading
+from morelli.audit.ledger._reading import paged
 from morelli.audit.ledger._tables import CONTENTS, ENTRIES
 from morelli.errors import LedgerError
 
@@ -95,25 +95,16 @@ def _flush_folder(folder: Path) -> None:
 
 def damaged_files(engine: sa.Engine, name: str, folder: Path, found: Verification) -> Iterator[tuple[int, str]]:
     """Yield the numbers of attachments whose file is not there or not the same, with a sentence; count the files."""
-    seq = 0
     query = (
         sa.select(ENTRIES.c.seq, CONTENTS.c.file)
         .select_from(ENTRIES.join(CONTENTS, CONTENTS.c.commitment == ENTRIES.c.content))
         .where(ENTRIES.c.kind == "attachment", CONTENTS.c.file.is_not(None))
-        .order_by(ENTRIES.c.seq)
-        .limit(_PAGE)
     )
-    while True:
-        with reading(engine, name) as connection:
-            page = connection.execute(query.where(ENTRIES.c.seq > seq)).all()
-        if not page:
-            return
-        for row in page:
-            found.files += 1
-            problem = _damage(folder, row.file)
-            if problem is not None:
-                yield row.seq, problem
-        seq = page[-1].seq
+    for row in paged(engine, name, query, lambda _, rows: rows, size=_PAGE):
+        found.files += 1
+        problem = _damage(folder, row.file)
+        if problem is not None:
+            yield row.seq, problem
 
 
 def _damage(folder: Path, digest: str) -> str | None:

@@ -215,22 +215,21 @@ def _look(row: _Row) -> str | None:
 
 def _apart(rows: list[_Row], test: Catalog, radius: int, left: list[Left]) -> list[_Row]:
     """Leave out images that are in the test catalog, or whose near-duplicates are."""
-    from morelli.catalog import near_duplicate_pairs
+    from morelli.audit.near import find_near
 
-    known = {str(image) for image in test.column("image_id") if image is not None}
-    theirs = test.column("phash")[test.table["error"].is_null().to_numpy()].astype(np.uint64)
-    theirs = np.unique(theirs[theirs != 0])  # flat images have no hash
-    ours = np.array([row.phash for row in rows], dtype=np.uint64)
-    pairs = near_duplicate_pairs(np.concatenate([ours, theirs]), radius)
-    across = pairs[(pairs[:, 0] < len(rows)) & (pairs[:, 1] >= len(rows))]
-    near = set(across[ours[across[:, 0]] != 0, 0].tolist())
+    near = find_near(
+        [row.image_id for row in rows],
+        np.array([row.phash for row in rows], dtype=np.uint64),
+        reference_ids={str(image) for image in test.column("image_id") if image is not None},
+        reference_phashes=test.column("phash")[test.table["error"].is_null().to_numpy()].astype(np.uint64),
+        radius=radius,
+    )
     kept = []
-    for place, row in enumerate(rows):
-        reason = "in-test" if row.image_id in known else "near-test" if place in near else None
-        if reason is None:
+    for row, found in zip(rows, near.in_references, strict=True):
+        if found is None:
             kept.append(row)
         else:
-            left.append(Left(row.incident, str(row.path), reason))
+            left.append(Left(row.incident, str(row.path), "in-test" if found == "file" else "near-test"))
     return kept
 
 

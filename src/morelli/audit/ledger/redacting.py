@@ -42,15 +42,15 @@ class Redaction:
         Entries that lost their content.
     files : int
         Attached files that were removed; one that another image has too stays.
-    wiped : bool
+    wiped : bool or None
         Whether the old bytes are out of the database's own files. A reader that is at work hinders that in SQLite;
-        PostgreSQL never says it, see the guide.
+        None where a server decides, as PostgreSQL does: see the guide.
     """
 
     images: int = 0
     contents: int = 0
     files: int = 0
-    wiped: bool = False
+    wiped: bool | None = False
 
     def plus(self, other: Redaction) -> Redaction:
         """Return both together."""
@@ -135,14 +135,14 @@ def redact_subjects(
             progress(total.images)
 
 
-def wipe(engine: sa.Engine, name: str) -> bool:
-    """Get removed content out of SQLite's journal; say whether that was possible.
+def wipe(engine: sa.Engine, name: str) -> bool | None:
+    """Get removed content out of SQLite's journal; say whether that was possible, None where a server decides.
 
     Pages of the file itself are overwritten when content is removed (``secure_delete``), but the journal still holds
     their former states until it is cut to nothing.
     """
     if engine.dialect.name != "sqlite":
-        return False
+        return None
     with engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert raw is not None

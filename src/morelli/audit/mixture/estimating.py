@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from morelli.attributors.rehearsal import Rehearsal
+from morelli.audit._answers import check_shape, proba_among
 from morelli.audit.mixture.adjusting import adjusted_shares, response_matrix
 from morelli.audit.mixture.em import em_shares
 from morelli.audit.mixture.strangers import StrangerScale
 from morelli.errors import MorelliError, NotEnoughDataError
 
-__all__ = ["UNKNOWN", "Mixture", "RolledUp", "estimate_mixture", "roll_up_shares"]
+__all__ = ["UNKNOWN", "Mixture", "RolledUp", "estimate_mixture", "estimate_mixtures", "roll_up_shares"]
 
 Float = NDArray[np.float64]
 
@@ -24,15 +26,15 @@ UNKNOWN: Final = "unknown"
 BLENDS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Weights of the confusion correction that are tried."""
 
-_TRIALS, _SOURCES, _SET = 40, 5, 75
-"""Sets that are simulated to choose among them: how many, models in each, images in each."""
+_TRIALS, _SOURCES, _SETS = 40, 5, (10, 75)
+"""Sets that are simulated to choose among them: how many, models in each, fewest and most images in each."""
 
 _RESAMPLED = 2000
 """Most images in a resampled set. Of larger ones parts are drawn, and deviations scaled (Bickel et al. 1997)."""
 
 WIDENING = 1.2
 """What deviations of resampled sets are multiplied by. Percentiles of few images are too narrow, above all for models
-that resemble another: 0.92 of intervals made for 0.95 held the share without it (``benchmarks/mixture.py``)."""
+that resemble another; ``benchmarks/audit.py`` says how often intervals hold with it."""
 
 _CHUNK = 50
 _LEAST_PROBA = 1e-12
@@ -134,49 +136,95 @@ def estimate_mixture(
     ----------
     Saerens, Latinne and Decaestecker (2002), Neural Computation 14(1); Esuli et al. (2023), "Learning to quantify".
     """
-    words, p = np.asarray(log_proba, dtype=np.float64), np.asarray(open_set_p, dtype=np.float64)
-    k = rehearsal.n_classes
-    _check(words, p, k, level, n_boot)
-    chosen = np.arange(k) if among is None else np.unique(np.asarray(among, dtype=np.int64))
-    if not len(chosen) or chosen[0] < 0 or chosen[-1] >= k:
-        raise MorelliError(f"Name candidates by numbers from 0 to {k - 1}, not {among}.")
-    rng = np.random.default_rng(seed)
-    proba = _normalised(np.exp(words), chosen)
-    own = np.isin(rehearsal.codes, chosen)
-    known = _Known(
-        _normalised(np.exp(rehearsal.log_proba[own]), chosen),
-        np.searchsorted(chosen, rehearsal.codes[own]),
-        rehearsal.groups[own],
-    )
-    blend = _choose_blend(known, len(proba), np.random.default_rng([seed, 1]))
-    mixed = _blended(em_shares(proba), proba.mean(axis=0), known.responses(), blend)
-    draws = _resampled(proba, mixed, known, blend, n_boot, rng)
+    made = _Sets.of(log_proba, open_set_p, rehearsal, among, level, n_boot, seed)
+    return made.with_strangers() if unknown else made.among_candidates()
 
-    notes: list[str] = []
-    strange, strange_draws = 0.0, np.zeros(n_boot)
-    scale = StrangerScale.fit(rehearsal) if unknown else None
-    if scale is not None:
-        score = scale(words, p)
-        strange = float(scale.share(score.mean(), _spread(mixed, chosen, k)))
-        means = score.mean() + score.std() / np.sqrt(len(score)) * rng.standard_normal(n_boot)
-        strange_draws = scale.resampled_share(means, _spread(draws, chosen, k), rng)
-    elif unknown:
-        notes.append(
-            "The share of unknown models is not estimated: the bundle rehearsed too few images of hidden models."
-        )
-    shares = np.append(_spread(mixed, chosen, k) * (1 - strange), strange)
-    everything = np.column_stack([_spread(draws, chosen, k) * (1 - strange_draws[:, None]), strange_draws])
-    low, high = _limits(everything, level)
-    return Mixture(
-        shares,
-        np.minimum(low, shares),
-        np.maximum(high, shares),
-        everything,
-        level,
-        len(proba),
-        blend,
-        tuple(notes),
-    )
+
+def estimate_mixtures(
+    log_proba: ArrayLike,
+    open_set_p: ArrayLike,
+    rehearsal: Rehearsal,
+    *,
+    among: Sequence[int] | None = None,
+    level: float = 0.95,
+    n_boot: int = 500,
+    seed: int = 0,
+) -> tuple[Mixture, Mixture]:
+    """Estimate a set's mixture as it is, and as if no image could be by an unknown model, from the same resampled sets.
+
+    Parameters
+    ----------
+    log_proba, open_set_p, rehearsal, among, level, n_boot, seed
+        As for :func:`estimate_mixture`, and errors likewise.
+
+    Returns
+    -------
+    Mixture
+        As by ``estimate_mixture(...)``.
+    Mixture
+        As by ``estimate_mixture(..., unknown=False)``.
+    """
+    made = _Sets.of(log_proba, open_set_p, rehearsal, among, level, n_boot, seed)
+    return made.with_strangers(), made.among_candidates()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sets:
+    """Shares of candidates, of a set and of resampled ones, before anybody asks for unknown models."""
+
+    words: Float
+    p: Float
+    rehearsal: Rehearsal
+    shares: Float
+    draws: Float
+    level: float
+    blend: float
+    rng: np.random.Generator
+
+    @classmethod
+    def of(
+        cls,
+        log_proba: ArrayLike,
+        open_set_p: ArrayLike,
+        rehearsal: Rehearsal,
+        among: Sequence[int] | None,
+        level: float,
+        n_boot: int,
+        seed: int,
+    ) -> _Sets:
+        words, p = np.asarray(log_proba, dtype=np.float64), np.asarray(open_set_p, dtype=np.float64)
+        k = rehearsal.n_classes
+        _check(words, p, k, level, n_boot)
+        chosen = np.arange(k) if among is None else np.unique(np.asarray(among, dtype=np.int64))
+        if not len(chosen) or chosen[0] < 0 or chosen[-1] >= k:
+            raise MorelliError(f"Name candidates by numbers from 0 to {k - 1}, not {among}.")
+        rng = np.random.default_rng(seed)
+        proba = proba_among(words, chosen)
+        known = _Known.of(rehearsal, chosen)
+        blend = _choose_blend(rehearsal, tuple(chosen.tolist()), int(np.clip(len(proba), *_SETS)), seed)
+        mixed = _blended(em_shares(proba), proba.mean(axis=0), known.responses(), blend)
+        draws = _resampled(proba, mixed, known, blend, n_boot, rng)
+        return cls(words, p, rehearsal, _spread(mixed, chosen, k), _spread(draws, chosen, k), level, blend, rng)
+
+    def among_candidates(self) -> Mixture:
+        return self._mixture(0.0, np.zeros(len(self.draws)))
+
+    def with_strangers(self) -> Mixture:
+        scale = StrangerScale.fit(self.rehearsal)
+        if scale is None:
+            note = "The share of unknown models is not estimated: the bundle rehearsed too few images of hidden models."
+            return replace(self.among_candidates(), notes=(note,))
+        score = scale(self.words, self.p)
+        strange = float(scale.share(score.mean(), self.shares))
+        means = score.mean() + score.std() / np.sqrt(len(score)) * self.rng.standard_normal(len(self.draws))
+        return self._mixture(strange, scale.resampled_share(means, self.draws, self.rng))
+
+    def _mixture(self, strange: float, strange_draws: Float) -> Mixture:
+        shares = np.append(self.shares * (1 - strange), strange)
+        draws = np.column_stack([self.draws * (1 - strange_draws[:, None]), strange_draws])
+        low, high = _limits(draws, self.level)
+        lower, upper = np.minimum(low, shares), np.maximum(high, shares)
+        return Mixture(shares, lower, upper, draws, self.level, len(self.words), self.blend)
 
 
 def roll_up_shares(mixture: Mixture, groups: Sequence[str | None]) -> RolledUp:
@@ -213,6 +261,15 @@ class _Known:
     codes: NDArray[np.int64]
     groups: NDArray[np.int64]
 
+    @classmethod
+    def of(cls, rehearsal: Rehearsal, chosen: NDArray[np.int64]) -> _Known:
+        own = np.isin(rehearsal.codes, chosen)
+        return cls(
+            proba_among(rehearsal.log_proba[own], chosen),
+            np.searchsorted(chosen, rehearsal.codes[own]),
+            rehearsal.groups[own],
+        )
+
     @property
     def k(self) -> int:
         return int(self.proba.shape[1])
@@ -236,8 +293,7 @@ class _Known:
 
 
 def _check(words: Float, p: Float, k: int, level: float, n_boot: int) -> None:
-    if words.ndim != 2 or words.shape[1:] != (k,) or p.shape != words.shape[:1]:
-        raise MorelliError(f"Answers of shape {words.shape} and p-values of shape {p.shape} do not fit {k} candidates.")
+    check_shape(words, p, k)
     if not len(words):
         raise NotEnoughDataError("There is no image whose maker could be counted.")
     if np.isnan(words).any() or (words > 1e-6).any() or not np.isfinite(words).any(axis=1).all():
@@ -246,11 +302,6 @@ def _check(words: Float, p: Float, k: int, level: float, n_boot: int) -> None:
         raise MorelliError("Open-set p-values lie above 0 and at most at 1.")
     if not 0 < level < 1 or n_boot < 20:
         raise MorelliError(f"An interval needs a level between 0 and 1 and 20 draws, not {level} and {n_boot}.")
-
-
-def _normalised(proba: Float, chosen: NDArray[np.int64]) -> Float:
-    part = np.maximum(proba[:, chosen], _LEAST_PROBA)
-    return np.asarray(part / part.sum(axis=1, keepdims=True))
 
 
 def _spread(shares: Float, chosen: NDArray[np.int64], k: int) -> Float:
@@ -266,16 +317,17 @@ def _blended(likeliest: Float, mean_answer: Float, responses: Float, blend: floa
     return (1 - blend) * likeliest + blend * adjusted_shares(mean_answer, responses)
 
 
-def _choose_blend(known: _Known, n: int, rng: np.random.Generator) -> float:
-    """Return the weight of the correction with the least error on sets made of references.
+@lru_cache(maxsize=32)  # sets and parts of a campaign ask the same
+def _choose_blend(rehearsal: Rehearsal, chosen: tuple[int, ...], size: int, seed: int) -> float:
+    """Return the weight of the correction with the least error on sets of so many references.
 
     Sets are drawn from half of the prompts, and confusions learned on the other half: who is judged by his own
     confusions is flattered.
     """
+    known, rng = _Known.of(rehearsal, np.array(chosen)), np.random.default_rng([seed, 1])
     prompts = np.unique(known.groups)
     if len(prompts) < 4 or known.k < 2:
         return 0.0
-    size = int(np.clip(n, 10, _SET))
     losses = np.zeros(len(BLENDS))
     for _ in range(_TRIALS):
         judged = np.isin(known.groups, rng.permutation(prompts)[: len(prompts) // 2])

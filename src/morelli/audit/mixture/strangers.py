@@ -10,19 +10,18 @@ references' mean taken for the mixture of candidates that the set seems to be.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.linear_model import LogisticRegression
 
 from morelli.attributors.rehearsal import Rehearsal
+from morelli.audit._answers import enough_hidden
 
 __all__ = ["StrangerScale", "strangeness_features"]
 
 Float = NDArray[np.float64]
-
-LEAST_HIDDEN = 30
-"""Fewest images by hidden models from which the scale is learned."""
 
 HIDDEN_SOURCES = 3
 """Models that the unknown images of a simulated set are by: a campaign has few sources."""
@@ -70,9 +69,10 @@ class StrangerScale:
     known_codes: NDArray[np.int64]
 
     @classmethod
+    @lru_cache(maxsize=8)  # every part of a campaign is held against the same references
     def fit(cls, rehearsal: Rehearsal) -> StrangerScale | None:
         """Learn from a rehearsal; None where too few images had their models hidden."""
-        if len(rehearsal.hidden_codes) < LEAST_HIDDEN or len(np.unique(rehearsal.hidden_codes)) < 2:
+        if not enough_hidden(rehearsal):
             return None
         own = strangeness_features(rehearsal.log_proba, rehearsal.open_set_p)
         hidden = strangeness_features(rehearsal.hidden_log_proba, rehearsal.hidden_open_set_p)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from morelli._text import printable, safe_text, split_words
-from morelli.cli._common import BundleArgument, WorkersOption, check_output
+from morelli.cli._common import BundleArgument, WorkersOption, check_output, progress
 from morelli.cli._ledger import open_ledger, who
+from morelli.cli._provenance import AliasesOption, LineageOption, TrustAnchorsOption, settings_of
 
 if TYPE_CHECKING:
     from morelli.audit.campaign import CampaignAudit
@@ -62,19 +59,9 @@ def campaign(
         Path | None,
         typer.Option("--references", metavar="CATALOG", help="Also find images that nearly are among these."),
     ] = None,
-    trust: Annotated[
-        Path | None,
-        typer.Option("--trust", metavar="PEM", help="Certificates whose signers of content credentials are trusted."),
-    ] = None,
-    aliases: Annotated[
-        Path | None,
-        typer.Option(
-            "--aliases", metavar="TOML", help="Names that stand for models.", show_default="the shipped table"
-        ),
-    ] = None,
-    lineage: Annotated[
-        Path | None, typer.Option("--lineage", metavar="FILE", help="Registry of the organisation's own images.")
-    ] = None,
+    trust_anchors: TrustAnchorsOption = None,
+    aliases: AliasesOption = None,
+    lineage: LineageOption = None,
     layers: Annotated[
         str | None,
         typer.Option(
@@ -131,7 +118,6 @@ def campaign(
     from morelli.attributors import Bundle
     from morelli.audit.campaign import Stack, audit_campaign, check_names, open_campaign
     from morelli.catalog import Catalog
-    from morelli.provenance import Settings
     from morelli.report.campaign import write_campaign
 
     loaded = Bundle.load(bundle)
@@ -143,10 +129,10 @@ def campaign(
         open_ledger(ledger, create=True).close()  # both complain before the images are judged
     images = open_campaign(source, split_words(by or ""))
     known = None if references is None else Catalog.read(references)
-    settings = Settings(trust_anchors=trust, aliases=aliases, lineage=lineage)
+    settings = settings_of(trust_anchors, aliases, lineage)
     examined = None if layers is None else tuple(split_words(layers))
     stack = Stack(settings, examined, tuple(real_names), workers)
-    with _progress() as report:
+    with progress("Judging images", rate=True, lines_every=_LINE_EVERY) as report:
         audit = audit_campaign(
             loaded,
             images,
@@ -208,36 +194,3 @@ def _tell(audit: CampaignAudit, page: Path) -> None:
     for suspect in audit.suspects[:5]:
         console.print(safe_text(f"  {suspect.name}: {' '.join(suspect.why)}"), soft_wrap=True)
     typer.echo(f"Written to {printable(str(page.parent))}; look at {printable(str(page))}")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Show counts and rate on standard error: a bar in a terminal, else a line now and then."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-        )  # fmt: skip
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("Judging images", total=None, rate="")
-            began = time.monotonic()
-
-            def show(done: int, total: int) -> None:
-                rate = done / max(time.monotonic() - began, 1e-9)
-                bar.update(task, completed=done, total=total, rate=f"{rate:.3g}/s")
-
-            yield show
-        return
-    began = last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _LINE_EVERY:
-            last = now
-            typer.echo(f"{done:,} of {total:,} images, {done / (now - began):.3g} a second", err=True)
-
-    yield tell

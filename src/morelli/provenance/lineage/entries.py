@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +14,8 @@ from typing import Any, Final
 from morelli._text import printable
 from morelli.errors import ImageReadError, MorelliError
 from morelli.images import Limits, perceptual_hash, read_image
-from morelli.images._source import describe, read_bytes
 
-__all__ = ["Entry", "Hashes", "hash_image", "hash_images", "is_telling"]
+__all__ = ["Entry", "Hashes", "check_sha256", "hash_image", "hash_images", "is_telling"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST: Final = {"model": 300, "prompt": 20_000, "time": 40, "note": 2000}
@@ -65,8 +63,7 @@ class Entry:
     note: str = ""
 
     def __post_init__(self) -> None:
-        if not _SHA256.fullmatch(self.sha256):
-            raise MorelliError(f"{printable(self.sha256)[:80]!r} is no sha256; it has 64 hexadecimal digits.")
+        check_sha256(self.sha256)
         if self.phash is not None and not 0 <= self.phash < 1 << 64:
             raise MorelliError(f"{self.phash} is no perceptual hash; it has 64 bits.")
         if not self.model.strip():
@@ -89,6 +86,12 @@ class Entry:
         return {**asdict(self), "phash": None if self.phash is None else f"{self.phash:016x}"}
 
 
+def check_sha256(text: str) -> None:
+    """Raise MorelliError unless a text is 64 lower-case hexadecimal digits."""
+    if not _SHA256.fullmatch(text):
+        raise MorelliError(f"{printable(text)[:80]!r} is no sha256; it has 64 hexadecimal digits.")
+
+
 def is_telling(phash: int | None) -> bool:
     """Say whether a perceptual hash identifies anything.
 
@@ -107,11 +110,8 @@ def hash_image(path: str | os.PathLike[str], limits: Limits | None = None) -> Ha
     ImageReadError
         It cannot be read as an image.
     """
-    limits = limits or Limits()
-    name = describe(path)
-    data = read_bytes(path, name, limits)
-    image = read_image(data, name=name, limits=limits)
-    return Hashes(hashlib.sha256(data).hexdigest(), perceptual_hash(image.pixels))
+    image = read_image(path, limits=limits)
+    return Hashes(image.facts.sha256, perceptual_hash(image.pixels))
 
 
 def hash_images(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from morelli.errors import ImageReadError, MorelliError
-from morelli.images import perceptual_hash
+from morelli.errors import MorelliError
 from morelli.provenance.facts import Fact, LayerReport
 from morelli.provenance.layers import ImageFile, Settings
 from morelli.provenance.lineage.entries import Hashes, is_telling
@@ -40,8 +39,7 @@ class LineageLayer:
         """Return what is registered about an image."""
         if self._registry is None:
             return LayerReport(LAYER, "not examined", reason="no registry of the organisation's images was given")
-        pixels = file.pixels
-        phash = None if isinstance(pixels, ImageReadError) else perceptual_hash(pixels.pixels)
+        phash = file.phash
         try:
             matches = self._registry.find(Hashes(file.sha256, phash), self._distance, limit=_MAX_MATCHES)
         except MorelliError as error:  # the disk, in the middle of a run

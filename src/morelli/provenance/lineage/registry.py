@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli._sqlite import open_database, transaction
+from morelli._sqlite import Layout, open_database, transaction
 from morelli.errors import MorelliError
 from morelli.images import hamming
 from morelli.provenance.lineage.bands import MAX_INDEXED, bands_of, probes_of
@@ -29,11 +29,12 @@ DEFAULT_DISTANCE: Final = 4
 
 MAX_DISTANCE: Final = 15
 
-_SCHEMA = 1
-_APPLICATION = 0x4D4F4C49  # "MOLI": tells our files from other programs' databases
 _CHUNK = 10_000
-_CREATE = (
-    """
+_LAYOUT = Layout(
+    application=0x4D4F4C49,  # "MOLI"
+    version=1,
+    statements=(
+        """
     CREATE TABLE entries (
         id INTEGER PRIMARY KEY,
         sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
@@ -41,8 +42,9 @@ _CREATE = (
         model TEXT NOT NULL, prompt TEXT NOT NULL, time TEXT NOT NULL, note TEXT NOT NULL, added TEXT NOT NULL,
         UNIQUE (sha256, model, prompt, time, note)
     )""",
-    *(f"CREATE INDEX by_band{k} ON entries (band{k}) WHERE band{k} IS NOT NULL" for k in range(4)),
-    "CREATE INDEX by_model ON entries (model)",
+        *(f"CREATE INDEX by_band{k} ON entries (band{k}) WHERE band{k} IS NOT NULL" for k in range(4)),
+        "CREATE INDEX by_model ON entries (model)",
+    ),
 )
 _INSERT = "INSERT OR IGNORE INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _COLUMNS = "id, sha256, phash, model, prompt, time, note, added"
@@ -240,29 +242,17 @@ class Registry:
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
         if held is None or held[0] != os.getpid():  # a connection must not be used across a fork
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            held = self._local.held = (os.getpid(), open_database(self.path, self._is_ours, _lay_out))
-        return held[1]
-
-    def _is_ours(self, connection: sqlite3.Connection) -> bool:
-        """Say whether the file has our layout; False for an empty one, an error for any other."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if application == _APPLICATION and version == _SCHEMA:
-            return True
-        if application == _APPLICATION:
-            raise MorelliError(
-                f"The registry {self.path} was written by a newer Morelli (layout {version}; this one knows {_SCHEMA})."
+            connection = open_database(
+                self.path,
+                _LAYOUT,
+                foreign=f"{self.path} is a database of another program, not a registry of images.",
+                other=lambda version: (
+                    f"The registry {self.path} was written by a newer Morelli (layout {version}; this one knows "
+                    f"{_LAYOUT.version})."
+                ),
             )
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise MorelliError(f"{self.path} is a database of another program, not a registry of images.")
-        return False
-
-
-def _lay_out(connection: sqlite3.Connection) -> None:
-    for statement in _CREATE:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+            held = self._local.held = (os.getpid(), connection)
+        return held[1]
 
 
 def _rows(entries: list[Entry]) -> list[tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from morelli.images._containers import webp_chunks
 from morelli.provenance.metadata.blocks import MAX_BLOCK, Blocks, decoded, reader
 
 __all__ = ["read_bmp", "read_gif", "read_tiff", "read_webp"]
@@ -17,12 +18,8 @@ def read_webp(data: bytes, blocks: Blocks) -> None:
     if end > len(data):
         blocks.problem("the WebP's chunks are cut off")
         end = len(data)
-    while position + 8 <= end:
-        name, length = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
-        start, position = position + 8, position + 8 + length + (length & 1)
-        if start + length > end:
-            blocks.problem("the WebP's chunks are cut off")
-            return
+    for name, start, length in webp_chunks(data):
+        position = start + length + (length & 1)
         body = data[start : start + length]
         if name == b"EXIF":
             blocks.add(blocks.exif, body.removeprefix(b"Exif\0\0"), "EXIF")
@@ -30,6 +27,8 @@ def read_webp(data: bytes, blocks: Blocks) -> None:
             blocks.add(blocks.xmp, body, "XMP")
         elif name == b"ICCP":
             blocks.add(blocks.icc, body, "the colour profile")
+    if position + 8 <= end:  # the next one is not whole
+        blocks.problem("the WebP's chunks are cut off")
 
 
 @reader("GIF")

@@ -6,6 +6,7 @@ import re
 import zlib
 from collections.abc import Callable
 
+from morelli.images._containers import png_chunks
 from morelli.provenance.metadata.blocks import Blocks, decoded, inflate, reader
 
 __all__ = ["read_png"]
@@ -20,25 +21,17 @@ def read_png(data: bytes, blocks: Blocks) -> None:
 
     Chunks whose checksum is wrong are left out and told as a problem, as libpng does.
     """
-    position, more = 8, True
-    while more:
-        if position + 12 > len(data):
-            blocks.problem("the PNG's chunks are cut off")
-            return
-        length = int.from_bytes(data[position : position + 4], "big")
-        name, start = data[position + 4 : position + 8], position + 8
-        position = start + length + 4
-        if position > len(data):
-            blocks.problem("the PNG's chunks are cut off")
-            return
+    name = b""
+    for name, start, length in png_chunks(data):
         if name in _CHUNKS:
-            sum_ = int.from_bytes(data[position - 4 : position], "big")
             body = data[start : start + length]
+            sum_ = int.from_bytes(data[start + length : start + length + 4], "big")
             if zlib.crc32(body, zlib.crc32(name)) == sum_:
                 _read(name, body, blocks)
             else:
                 blocks.problem(f"the checksum of a {name.decode()} chunk is wrong")
-        more = name != b"IEND"
+    if name != b"IEND":
+        blocks.problem("the PNG's chunks are cut off")
 
 
 def _read(name: bytes, body: bytes, blocks: Blocks) -> None:

@@ -60,13 +60,13 @@ class Teller:
     def __init__(self, aliases: Aliases) -> None:
         self.aliases = aliases
 
-    def fields(self, texts: list[tuple[str, str]], **detail: Any) -> Iterator[Fact]:
+    def fields(self, texts: list[tuple[str, str]]) -> Iterator[Fact]:
         """Yield facts of texts, each given with its field."""
         present = {name for name, _ in texts}
         for name, text in texts:
-            yield from self.field(name, text, present, **detail)
+            yield from self.field(name, text, present)
 
-    def field(self, name: str, text: str, present: set[str], **detail: Any) -> Iterator[Fact]:
+    def field(self, name: str, text: str, present: set[str]) -> Iterator[Fact]:
         """Yield what one field says.
 
         Parameters
@@ -76,24 +76,22 @@ class Teller:
         text : str
         present : set of str
             All fields that the same block has.
-        **detail
-            Goes along.
         """
         if name.endswith(":DigitalSourceType"):
             yield self._source_type(name, text)
             return
         label = _china_label(text) if name in _LABELLED else None
         if label is not None:
-            yield self._fact(name, "generator", text, detail={"aigc": label, **detail})
+            yield self._fact(name, "generator", text, detail={"aigc": label})
             return
         known = find_declaration(name, text)
         if known is not None and (known.together is None or known.together in present):
             model = self.aliases.resolve(text) or self.aliases.resolve(known.says)
-            more = {"says": known.says, "documented": known.source}
-            yield self._fact(name, known.claim, text, model if known.claim == "generator" else None, more | detail)
+            detail = {"says": known.says, "documented": known.source}
+            yield self._fact(name, known.claim, text, model if known.claim == "generator" else None, detail)
         elif name in _PLAIN:
             model = self.aliases.resolve(text)
-            yield self._fact(name, "generator" if model else _PLAIN[name], text, model, detail)
+            yield self._fact(name, "generator" if model else _PLAIN[name], text, model)
 
     def camera(self, exif: Exif) -> Iterator[Fact]:
         """Yield what the camera says of itself, unless its name is that of a generator."""
