@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from scipy.linalg import solve_banded
+from scipy.sparse import csc_array
+from scipy.sparse.linalg import splu
 
 from morelli.errors import MorelliError
 
@@ -133,20 +134,20 @@ def run_length(rate: float, up: int, down: int, limit: int) -> float:
     Notes
     -----
     The mean from state s is ``L(s) = 1 + rate L(s + up) + (1 - rate) L(max(0, s - down))``, with 0 at and above the
-    limit (Brook & Evans 1972, section 3): a banded system.
+    limit (Brook & Evans 1972, section 3): a sparse system.
     """
-    if limit < 1 or limit > MOST_STATES:
-        raise MorelliError(f"A chart has 1 to {MOST_STATES} states, not {limit}.")
-    below, above = min(down, limit - 1), min(up, limit - 1)
-    bands = np.zeros((below + above + 1, limit))
-    bands[above] = 1.0
+    if limit < 1 or limit > MOST_STATES or min(up, down) < 1 or not 0 < rate <= 1:
+        raise MorelliError(
+            f"A chart has 1 to {MOST_STATES} states, steps of 1 or more and a rate above 0, and not {limit}, {up}, "
+            f"{down} and {rate:g}."
+        )
     states = np.arange(limit)
     goes = states[states + up < limit]
-    if above:
-        bands[above - up, goes + up] -= rate
-    falls = np.maximum(0, states - down)
-    np.subtract.at(bands, (above + states - falls, falls), 1 - rate)
-    return float(solve_banded((below, above), bands, np.ones(limit))[0])
+    entries = np.concatenate([np.ones(limit), np.full(len(goes), -rate), np.full(limit, rate - 1)])
+    rows = np.concatenate([states, goes, states])
+    columns = np.concatenate([states, goes + up, np.maximum(0, states - down)])
+    system = csc_array((entries, (rows, columns)), shape=(limit, limit))
+    return float(splu(system).solve(np.ones(limit))[0])
 
 
 def _steps(baseline: float, worse: float) -> tuple[int, int]:

@@ -210,7 +210,7 @@ class Monitor:
                     "since": (int(state["since"][0]), int(state["since"][1])),
                 }
             )
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        except (MorelliError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise MorelliError(f"{path}: no monitor, or a damaged one ({type(error).__name__}: {error}).") from error
 
     @classmethod
