@@ -27,6 +27,20 @@ def test_a_rise_sets_the_alarm_off_and_a_usual_rate_does_not():
     assert monitor.seen == 84 and monitor.hits == 6 + 16
 
 
+def test_alarms_are_told_when_they_go_off():
+    told = []
+
+    class Endless(io.BytesIO):
+        def readline(self, limit=-1):
+            assert len(told) < 2, "told too late"
+            return line("unknown", self.tell()) if self.seek(1, 1) < 100 else b""
+
+    monitor = Monitor.start(0.1, worse=0.4, every=100)
+    with pytest.raises(AssertionError, match="told too late"):
+        monitor.watch(Endless(), on_alarm=told.append)
+    assert len(told) == 2 and monitor.seen < 100
+
+
 def test_what_is_no_answer_does_not_count():
     monitor = Monitor.start(0.1)
     lines = b"".join([line("unreadable"), b"no json\n", b"\n", b'{"kind": "pooled"}\n', line("conflict")])

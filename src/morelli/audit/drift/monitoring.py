@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -103,7 +103,9 @@ class Monitor:
     digest: str = ""
     since: tuple[int, int] = (0, 0)
 
-    def watch(self, stream: IO[bytes], *, resumes: bool = False) -> list[Alarm]:
+    def watch(
+        self, stream: IO[bytes], *, resumes: bool = False, on_alarm: Callable[[Alarm], None] | None = None
+    ) -> list[Alarm]:
         """Look at all verdicts of a stream.
 
         Parameters
@@ -113,6 +115,8 @@ class Monitor:
         resumes : bool, default False
             Whether it is the file that was read before, from its beginning: what was read is passed over, and an
             unfinished last line is left for the next time.
+        on_alarm : callable, optional
+            Called with each alarm when it goes off: a stream may never end.
 
         Returns
         -------
@@ -133,7 +137,9 @@ class Monitor:
                 self.problems += 1
             elif line.filed is not None:
                 verdict = line.filed.verdict
-                self.look(verdict["decision"], verdict["uri"], line.filed.image_id)
+                alarm = self.look(verdict["decision"], verdict["uri"], line.filed.image_id)
+                if alarm is not None and on_alarm is not None:
+                    on_alarm(alarm)
         if resumes:
             self.lines, self.digest = lines.count, lines.digest
         return self.alarms[before:]

@@ -14,11 +14,14 @@ from morelli.cli._common import check_output
 from morelli.cli.audit.campaign import CONDITION_HOLDS
 
 if TYPE_CHECKING:
-    from morelli.audit.drift import Alarm, Monitor
+    from collections.abc import Callable
+
+    from morelli.audit.drift import Alarm, Baseline, Monitor
 
 __all__ = ["monitor"]
 
 FAIL_ON = ("alarm",)
+EVERY = 1000.0
 
 
 def monitor(
@@ -30,7 +33,7 @@ def monitor(
     ] = None,
     baseline_from: Annotated[
         Path | None,
-        typer.Option("--baseline-from", metavar="FILE", help="Count the usual rate in these verdicts instead."),
+        typer.Option("--baseline-from", metavar="FILE", help="Count the usual rate in these verdicts instead, once."),
     ] = None,
     worse: Annotated[
         float | None,
@@ -39,8 +42,9 @@ def monitor(
         ),
     ] = None,
     every: Annotated[
-        float, typer.Option("--every", metavar="N", help="Images between false alarms, on average.")
-    ] = 1000.0,
+        float | None,
+        typer.Option("--every", metavar="N", help="Images between false alarms, on average.", show_default="1000"),
+    ] = None,
     decisions: Annotated[
         str, typer.Option("--decisions", metavar="WORDS", help="What counts: unknown, ambiguous, conflict.")
     ] = "unknown,ambiguous",
@@ -77,56 +81,80 @@ def monitor(
     words = split_words(decisions)
     if state is not None and state.exists():
         chart = Monitor.load(state)
-        _same(chart, baseline, worse, words)
+        _same(chart, baseline, worse, every, words)
     else:
         if baseline is None and baseline_from is None:
             raise typer.BadParameter("what rate is usual?", param_hint="--baseline, --baseline-from")
-        usual = baseline
+        usual: float | Baseline | None = baseline
         if baseline_from is not None:
             with baseline_from.open("rb") as stream:
-                counted = baseline_of(stream, words)
-            chart = Monitor.start(counted, worse=worse, every=every, decisions=words)
+                usual = baseline_of(stream, words)
+        assert usual is not None
+        chart = Monitor.start(usual, worse=worse, every=EVERY if every is None else every, decisions=words)
+    tell = None if as_json else _teller(chart)
+    try:
+        if verdicts == "-":
+            new = chart.watch(sys.stdin.buffer, on_alarm=tell)
         else:
-            assert usual is not None
-            chart = Monitor.start(usual, worse=worse, every=every, decisions=words)
-    if verdicts == "-":
-        new = chart.watch(sys.stdin.buffer)
-    else:
-        with Path(verdicts).open("rb") as stream:
-            new = chart.watch(stream, resumes=state is not None)
+            with Path(verdicts).open("rb") as stream:
+                new = chart.watch(stream, resumes=state is not None, on_alarm=tell)
+    except KeyboardInterrupt:
+        # What came through a pipe does not come again; a file is read again from where it was left.
+        if state is not None and verdicts == "-":
+            chart.save(state)
+        raise
     if state is not None:
         chart.save(state)
     if as_json:
         typer.echo(json.dumps({"new_alarms": len(new), **chart.to_dict()}, ensure_ascii=True, indent=2))
     else:
-        _tell(chart, new)
+        _tell(chart, len(new))
     if fail_on == "alarm" and new:
         raise typer.Exit(CONDITION_HOLDS)
 
 
-def _same(chart: Monitor, baseline: float | None, worse: float | None, words: list[str]) -> None:
+def _same(chart: Monitor, baseline: float | None, worse: float | None, every: float | None, words: list[str]) -> None:
     """Refuse settings that are not those of the chart that goes on."""
+    from morelli.audit.drift import design_chart
+
     for option, given, kept in (("--baseline", baseline, chart.chart.baseline), ("--worse", worse, chart.chart.worse)):
         if given is not None and given != kept:
             raise typer.BadParameter(
                 f"the chart was begun with {kept:g}; begin another for {given:g}", param_hint=option
             )
+    if every is not None and design_chart(chart.chart.baseline, chart.chart.worse, every).limit != chart.chart.limit:
+        raise typer.BadParameter(
+            f"the chart was begun with a false alarm every {chart.chart.until_false:,.0f} images, and keeps that",
+            param_hint="--every",
+        )
     if set(words) != set(chart.decisions):
         kept_words = ", ".join(chart.decisions)
         raise typer.BadParameter(f"the chart was begun for {kept_words}", param_hint="--decisions")
 
 
-def _tell(monitor: Monitor, new: list[Alarm]) -> None:
-    chart, words = monitor.chart, " or ".join(monitor.decisions)
-    for alarm in new:
+def _teller(monitor: Monitor) -> Callable[[Alarm], None]:
+    """Return what prints an alarm at once: whoever watches a pipe will not wait for its end."""
+    words = " or ".join(monitor.decisions)
+
+    def tell(alarm: Alarm) -> None:
         typer.echo(
             printable(
                 f"Alarm at verdict {alarm.verdict:,} ({alarm.uri}): {100 * alarm.rate:.0f} of 100 {words} since the "
-                f"sum began to rise, where {100 * chart.baseline:.3g} are usual."
+                f"sum began to rise, where {100 * monitor.chart.baseline:.3g} are usual."
             )
         )
+        sys.stdout.flush()
+
+    return tell
+
+
+def _tell(monitor: Monitor, new: int) -> None:
+    chart, words = monitor.chart, " or ".join(monitor.decisions)
     rate = "" if not monitor.seen else f", {100 * monitor.hits / monitor.seen:.3g} of 100 {words}"
-    typer.echo(f"{monitor.seen:,} verdicts{rate}; sum {monitor.total} of {chart.limit}; {len(new)} new alarms.")
+    typer.echo(
+        f"{monitor.seen:,} verdicts{rate}; sum {monitor.total} of {chart.limit}; "
+        f"{new} new {'alarm' if new == 1 else 'alarms'}."
+    )
     if monitor.unreadable or monitor.problems:
         typer.echo(
             f"Not counted: {monitor.unreadable} images without an answer, {monitor.problems} lines that are none."
