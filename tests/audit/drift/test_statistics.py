@@ -13,6 +13,7 @@ from morelli.audit.drift.statistics import (
     gaussian_kernel,
     held_out_scores,
     mean_discrepancy,
+    of_all_relabellings,
     overall,
     p_value,
     squared_distances,
@@ -108,6 +109,18 @@ def test_scores_are_those_of_a_discriminant_that_has_not_seen_the_fold(paired):
             value = label[teaches] - (0.5 if paired else label[teaches].mean())
             direction = np.linalg.solve(S, value @ own / (value**2).sum())
             assert scores[row, ~teaches] == pytest.approx(Z[~teaches] @ direction, rel=1e-8, abs=1e-8)
+
+
+def test_relabellings_are_measured_alike_some_at_a_time(monkeypatch):
+    X, new, group = two_samples(9, 1.0)
+    design = make_design(new, group)
+    traces, _ = make_traces(X, BLOCKS, design)
+    kernel = gaussian_kernel(squared_distances(traces))
+    labels, _ = design.relabel(99, 0)
+    whole = of_all_relabellings(traces, kernel, labels, design)
+    monkeypatch.setattr("morelli.audit.drift.statistics._MOST_NUMBERS", 9 * 18 * 7)  # 7 at a time
+    for one, other in zip(whole, of_all_relabellings(traces, kernel, labels, design), strict=True):
+        assert np.allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
 def test_a_family_without_variation_is_left_out_and_one_without_regions_is_not():

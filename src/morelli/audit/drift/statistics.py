@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ __all__ = [
     "gaussian_kernel",
     "held_out_scores",
     "mean_discrepancy",
+    "of_all_relabellings",
     "overall",
     "p_value",
     "squared_distances",
@@ -33,6 +35,9 @@ __all__ = [
 
 Float = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+_MOST_NUMBERS: Final = 10_000_000
+"""That contrasts of one set of relabellings are made of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,6 +150,41 @@ def _by_side(matrix: Float, values: Float) -> Float:
     new = (towards * values).sum(axis=1)
     mixed = towards.sum(axis=1) - new
     return np.stack([new, matrix.sum() - new - 2 * mixed, mixed])
+
+
+def of_all_relabellings(
+    traces: Sequence[Trace], kernel: Float, labels: Bools, design: Design
+) -> tuple[Float, Float, list[Float]]:
+    """Measure every relabelling, some at a time: a small level takes many of them, and memory shall not grow with it.
+
+    Parameters
+    ----------
+    traces : sequence of Trace
+    kernel : ndarray, shape (n, n)
+    labels : ndarray of bool, shape (P, n)
+        The first are those that were observed.
+    design : Design
+
+    Returns
+    -------
+    shifts : ndarray, shape (families, P)
+        Mean difference of held-out scores by each family.
+    discrepancy : ndarray, shape (P,)
+    scores : list of ndarray, shape (n,)
+        Held-out scores of the images as they were observed, by family.
+    """
+    n_folds = int(design.fold.max()) + 1
+    step = max(1, _MOST_NUMBERS // (n_folds * labels.shape[1]))
+    shifts, discrepancies, observed = [], [], []
+    for start in range(0, len(labels), step):
+        part = labels[start : start + step]
+        contrasts = Contrasts.of(part, design)
+        scores = [held_out_scores(trace, contrasts) for trace in traces]
+        shifts.append(np.array([contrasts.between(one) for one in scores]))
+        discrepancies.append(mean_discrepancy(kernel, part, design.apart))
+        if not start:
+            observed = [one[0].copy() for one in scores]
+    return np.concatenate(shifts, axis=1), np.concatenate(discrepancies), observed
 
 
 def standard(values: Float) -> Float:

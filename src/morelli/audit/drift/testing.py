@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,10 +14,8 @@ from morelli.audit.drift.design import Design, make_design
 from morelli.audit.drift.effects import Effect, measure_effect, resampled_groups
 from morelli.audit.drift.power import Power, simulate_power
 from morelli.audit.drift.statistics import (
-    Contrasts,
     gaussian_kernel,
-    held_out_scores,
-    mean_discrepancy,
+    of_all_relabellings,
     overall,
     p_value,
     squared_distances,
@@ -28,6 +27,9 @@ from morelli.errors import NotEnoughDataError
 __all__ = ["DriftTest", "FamilyShift", "compare_samples", "holm"]
 
 N_PERMUTATIONS: Final = 1999
+
+_MOST_LABELS: Final = 20_000_000
+"""Labels that are dealt, where a small level asks for many relabellings."""
 
 MOST_IMAGES: Final = 1000
 """Images that are compared at most; more would only be found sooner."""
@@ -183,12 +185,9 @@ def compare_samples(
         raise NotEnoughDataError("All images measure the same: there is nothing to compare.")
     if silent:
         notes.append(f"Without variation, and so left out: {', '.join(silent)}.")
-    labels, exhaustive = plan.relabel(max(n_permutations, int(np.ceil(20 / level))), seed)
-    contrasts = Contrasts.of(labels, plan)
-    scores = [held_out_scores(trace, contrasts) for trace in traces]
-    shifts = np.array([contrasts.between(one) for one in scores])
+    labels, exhaustive = plan.relabel(_number(n_permutations, level, len(chosen)), seed)
     distances = squared_distances(traces)
-    discrepancy = mean_discrepancy(gaussian_kernel(distances), labels, plan.apart)
+    shifts, discrepancy, scores = of_all_relabellings(traces, gaussian_kernel(distances), labels, plan)
     combined, fused = overall(shifts, discrepancy)
 
     weights = resampled_groups(plan, seed)
@@ -203,12 +202,12 @@ def compare_samples(
         design=plan,
         level=level,
         p=p_value(combined),
-        classifier=measure_effect(np.sum([s[0] / one for s, one in zip(scores, scale, strict=True)], 0), plan, weights),
+        classifier=measure_effect(np.sum([s / one for s, one in zip(scores, scale, strict=True)], 0), plan, weights),
         classifier_p=p_value(fused),
         discrepancy=float(discrepancy[0]),
         discrepancy_p=p_value(discrepancy) if np.isfinite(discrepancy).all() else 1.0,
         families=tuple(
-            FamilyShift(trace.name, measure_effect(s[0], plan, weights), one, adjusted)
+            FamilyShift(trace.name, measure_effect(s, plan, weights), one, adjusted)
             for trace, s, one, adjusted in zip(traces, scores, p, holm(p), strict=True)
         ),
         n_permutations=len(labels),
@@ -228,6 +227,12 @@ def holm(p: list[float]) -> list[float]:
     result = np.empty(len(p))
     result[order] = np.minimum(adjusted, 1.0)
     return [float(value) for value in result]
+
+
+def _number(n_permutations: int, level: float, n_images: int) -> int:
+    """Return how many relabellings to draw: twenty below the level, fewer where there are many images."""
+    wanted = min(math.ceil(20 / level), max(math.ceil(2 / level), _MOST_LABELS // n_images))
+    return max(n_permutations, wanted)
 
 
 def _at_most(new: NDArray[np.bool_], groups: NDArray[np.int64], seed: int) -> tuple[NDArray[np.intp], list[str]]:
