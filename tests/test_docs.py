@@ -28,8 +28,8 @@ BLOCK = re.compile(
     r"(\n\n<!-- printed -->\n```\n(?P<printed>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
-"""A block for a shell. With a mark it runs, in a folder of its own or in that of the block before; what it prints may be
-shown below it."""
+"""A block for a shell. With a mark it runs, in a folder of its own or in that of the block before, and its output
+may be shown below it."""
 
 
 def load_tool() -> ModuleType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from morelli.audit.campaign import CONSISTENT, INCONSISTENT, CampaignAudit, Cluster, Mixture, Part, Suspect
+from morelli.audit.campaign import CONSISTENT, INCONSISTENT, CampaignAudit, Cluster, Mixture, Part, Share, Suspect
 from morelli.provenance import STATUSES
 from morelli.report._findings import findings_grid, meter_of
 from morelli.report._page import render
@@ -94,9 +94,9 @@ def _parts_chart(parts: Sequence[Part]) -> BarChart | None:
 def _tables(audit: CampaignAudit) -> list[Table]:
     found = [_decisions(audit.counts.decisions, audit.counts.named), _declared(audit)]
     if audit.mixture is not None:
-        found.append(_shares("mixture", "Shares of the candidates", audit.mixture, "shares"))
+        found.append(_shares("mixture", "Shares of the candidates", audit.mixture.shares, audit.mixture.n))
         if audit.mixture.lineages:
-            found.append(_shares("lineages", "Shares of the lineages", audit.mixture, "lineages"))
+            found.append(_shares("lineages", "Shares of the lineages", audit.mixture.lineages, audit.mixture.n))
     if audit.parts:
         found.append(_parts(audit.parts))
     if audit.declared.generators:
@@ -132,16 +132,21 @@ def _declared(audit: CampaignAudit) -> Table:
     return Table("declared", "What the layers of provenance say", columns, rows, note)
 
 
-def _shares(name: str, title: str, mixture: Mixture, kind: str) -> Table:
+def _shares(name: str, title: str, shares: Sequence[Share], n: int) -> Table:
+    # Lineages have no lineage, and are claimed only where somebody claimed one.
+    facts: list[tuple[Column, list[str | None]]] = [
+        (Column("lineage", "lineage"), [one.lineage for one in shares]),
+        (Column("claimed", "claimed"), ["yes" if one.claimed else "" for one in shares]),
+    ]
+    facts = [(column, values) for column, values in facts if any(values)]
     rows = tuple(
-        (one.name, one.lineage, "yes" if one.claimed else "", one.share, one.low, one.high)
-        for one in getattr(mixture, kind)
+        (one.name, *(values[k] for _, values in facts), one.share, one.low, one.high) for k, one in enumerate(shares)
     )
     columns = (
-        Column("source", "source"), Column("lineage", "lineage"), Column("claimed", "claimed"),
-        Column("share", "of 100", "share"), Column("low", "95% from", "share"), Column("high", "to", "share"),
+        Column("source", "source"), *(column for column, _ in facts), Column("share", "of 100", "share"),
+        Column("low", "95% from", "share"), Column("high", "to", "share"),
     )  # fmt: skip
-    return Table(name, title, columns, rows, f"From {mixture.n:,} different images.")
+    return Table(name, title, columns, rows, f"From {n:,} different images.")
 
 
 def _parts(parts: Sequence[Part]) -> Table:

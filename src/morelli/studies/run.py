@@ -313,4 +313,5 @@ def command_line() -> str:
     """Return what was typed, without the folder of the program."""
     import shlex
 
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    return shlex.join(["morelli" if program == "__main__.py" else program, *sys.argv[1:]])

@@ -25,7 +25,9 @@ def drift_section(drift: Drift) -> Section:
         notes=(*drift.notes, *_notes(drift)),
         values=drift.to_dict(),
     )
-    return Section("drift", "Drift", f"Has {drift.reference} changed since, in {drift.new}?", findings, _long(test))
+    return Section(
+        "drift", "Drift", f"Are {drift.new} and {drift.reference} images of one model?", findings, _long(test)
+    )
 
 
 def _conclusion(drift: Drift) -> str:
