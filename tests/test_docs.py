@@ -24,12 +24,12 @@ from morelli.sample import sample_path
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r"(?P<mark><!-- run(, going on)? -->\n)?^```console\n(?P<text>.*?)^```$"
+    r"(?P<mark><!-- run(, going on)? -->\n)?^```(?P<language>console|python)\n(?P<text>.*?)^```$"
     r"(\n\n<!-- printed -->\n```\n(?P<printed>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
-"""A block for a shell. With a mark it runs, in a folder of its own or in that of the block before, and its output
-may be shown below it."""
+"""A block for a shell or Python. With a mark it runs, in a folder of its own or in that of the block before, and its
+output may be shown below it."""
 
 
 def load_tool() -> ModuleType:
@@ -48,7 +48,9 @@ LEAVES = {words: command for words, command in COMMANDS.items() if not getattr(c
 
 def blocks(page: Path, marked: bool) -> list[str]:
     found = BLOCK.finditer(page.read_text(encoding="utf-8"))
-    return [block["text"] for block in found if (block["mark"] is not None) == marked]
+    return [
+        block["text"] for block in found if (block["mark"] is not None) == marked and block["language"] == "console"
+    ]
 
 
 def test_reference_is_current():
@@ -130,15 +132,16 @@ def test_some_examples_run():
     assert any(examples(page) for page in PAGES)
 
 
-def run(text: str, folder: Path) -> str:
+def run(text: str, folder: Path, language: str = "console") -> str:
     """Run a block as a reader would, in a folder with the sample; return what it prints."""
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "MORELLI_CACHE": str(folder / "cache"),
     }
+    interpreter = ["bash", "-euo", "pipefail"] if language == "console" else [sys.executable]
     result = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", text],
+        [*interpreter, "-c", text],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -175,7 +178,7 @@ def without_numbers(line: str) -> str:
 def test_examples_run(page, texts, tmp_path):
     (tmp_path / "sample").symlink_to(sample_path(), target_is_directory=True)
     for block in texts:
-        printed = run(block["text"], tmp_path)
+        printed = run(block["text"], tmp_path, block["language"])
         lines = {without_numbers(line) for line in printed.splitlines()}
         missing = [line for line in (block["printed"] or "").splitlines() if without_numbers(line) not in lines]
         assert not missing, printed
