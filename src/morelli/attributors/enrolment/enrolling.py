@@ -76,7 +76,7 @@ def enrol(
     """
     if mode not in MODES:
         raise MorelliError(f"References are enrolled as {', '.join(MODES)}, not {mode!r}.")
-    usable, notes = _usable(bundle, catalog, mode)
+    usable, n_twice = _usable(bundle, catalog, mode)
     views = [view for condition in bundle.attributor.experts_ for view in views_of(condition)]
     measured = extract_views(usable, bundle.encoder, views, cache=cache, workers=workers, progress=progress)
     ok = np.all([table.ok for table in measured], axis=0)
@@ -85,8 +85,12 @@ def enrol(
     names = sorted({str(label) for label in catalog.text(bundle.label) if label is not None})
     for model in names:
         _check_count(model, int((labels == model).sum()), mode)
-    if len(usable) < len(catalog):
-        notes.append(f"{len(catalog) - len(usable)} of {len(catalog)} images could not be enrolled.")
+    n_lost = len(catalog) - len(usable) - n_twice
+    notes = []
+    if n_twice:
+        notes.append(f"{n_twice} files were given more than once, and count once.")
+    if n_lost:
+        notes.append(f"{n_lost} of {len(catalog)} images could not be enrolled.")
     groups = group_catalog(usable)
     old, ids = None, groups.ids
     if references is not None:
@@ -106,7 +110,7 @@ def enrol(
             fact = replace(fact, leak_free=False)  # its mean may have learned from images of these prompts
         facts[model] = fact
         notes.append(_note(model, fact, mode, groups.leak_free, refit=old is not None))
-    made = _with(bundle, attributor, usable, names, mode, notes, name, version, len(catalog) - len(usable))
+    made = _with(bundle, attributor, usable, names, mode, notes, name, version, n_lost)
     return made, facts
 
 
@@ -153,8 +157,8 @@ def _seen(bundle: Bundle, catalog: Catalog) -> NDArray[np.bool_]:
     return np.array([p is not None and prompt_hash(str(p)) in known for p in prompts], dtype=np.bool_)
 
 
-def _usable(bundle: Bundle, catalog: Catalog, mode: str) -> tuple[Catalog, list[str]]:
-    """Return the rows that can become references, after refusing what would go wrong without notice."""
+def _usable(bundle: Bundle, catalog: Catalog, mode: str) -> tuple[Catalog, int]:
+    """Return the rows that may become references and how many stood twice; refuse what would go wrong unnoticed."""
     labelled = catalog.readable.filter(catalog.readable.codes(bundle.label)[0] >= 0)
     if not len(labelled):
         raise NotEnoughDataError(
@@ -186,8 +190,7 @@ def _usable(bundle: Bundle, catalog: Catalog, mode: str) -> tuple[Catalog, list[
         of_two = {one for one in ids[~first] if len(set(labelled.text(bundle.label)[ids == one])) > 1}
         if of_two:
             raise MorelliError(f"{len(of_two)} images stand for two models (the first: {min(of_two)[:12]}...).")
-    notes = [] if first.all() else [f"{int((~first).sum())} files were given more than once, and count once."]
-    return labelled.filter(first), notes
+    return labelled.filter(first), int((~first).sum())
 
 
 def _own_references(bundle: Bundle, catalog: Catalog) -> Catalog:
@@ -281,7 +284,12 @@ def _pool(pool: UnfamiliarPool, classes: NDArray[np.str_]) -> UnfamiliarPool:
 
 def _note(name: str, fact: Enrolled, mode: str, prompts_known: bool, *, refit: bool) -> str:
     how = {"new": "was enrolled", "add": "got more references", "replace": "got other references"}[mode]
-    prompts = f"of {fact.n_prompts} prompts" if prompts_known else "whose prompts are not all known"
+    images = f"{fact.n_images} image{'s' if fact.n_images > 1 else ''}"
+    prompts = (
+        f"of {fact.n_prompts} prompt{'s' if fact.n_prompts > 1 else ''}"
+        if prompts_known
+        else "whose prompts are not all known"
+    )
     seen = "" if fact.leak_free else ", judged by what has seen their prompts, so that this is too good"
     if not refit and mode != "add":
         right = f"Its bias was chosen so that {100 * fact.recall:.0f} of 100 of these are named right{seen}"
@@ -293,7 +301,7 @@ def _note(name: str, fact: Enrolled, mode: str, prompts_known: bool, *, refit: b
         else "Nothing else was fitted anew: directions in which it alone differs are missing"
     )
     unseen = "what images of others it claims was not seen"
-    return f"{name} {how}: {fact.n_images} images {prompts}. {right}. {rest}; {unseen}."
+    return f"{name} {how}: {images} {prompts}. {right}. {rest}; {unseen}."
 
 
 def _with(

@@ -61,7 +61,7 @@ _CONTRACTION = 0.5
 _LENT = (1e-6, 0.95)
 """Bounds of the probability that a reference of another candidate is taken to give to a newcomer."""
 
-_MARGIN = 5.0
+_MARGIN = 8.0
 """Standard deviations by which a newcomer that is not pulled down keeps away from the others' images. Wide, as these
 scatter more than its own references do: with 2 a model of the gallery claimed 16% of others' images instead of 4%."""
 
