@@ -303,7 +303,7 @@ def test_profiles_are_of_the_candidates_that_there_were(world, fitted):
     assert stored.frame.columns.tolist() == np.argsort(order).tolist()
     assert "columns" not in rejector.to_parts()[1]
     arrays, values = replace(rejector, frame=frame).to_parts()
-    for wrong in ([0, 1], [*range(K - 1), K], [*range(K - 1), -1], ["a"] * K):
+    for wrong in ([0, 1], [*range(K - 1), K], [*range(K - 1), -1], [0] * K, ["a"] * K):
         with pytest.raises((ValueError, TypeError)):
             Rejector.from_parts(arrays, values | {"columns": wrong})
 

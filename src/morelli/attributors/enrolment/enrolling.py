@@ -290,11 +290,13 @@ def _note(name: str, fact: Enrolled, mode: str, prompts_known: bool, *, refit: b
         if prompts_known
         else "whose prompts are not all known"
     )
-    seen = "" if fact.leak_free else ", judged by what has seen their prompts, so that this is too good"
+    judged = ", judged by what may have seen their prompts, so that this is too good"
+    if fact.leak_free:
+        judged = ", each judged without its prompt" if prompts_known else ", each judged without itself"
     if not refit and mode != "add":
-        right = f"Its bias was chosen so that {100 * fact.recall:.0f} of 100 of these are named right{seen}"
+        right = f"Its bias was chosen so that {100 * fact.recall:.0f} of 100 of these are named right{judged}"
     else:
-        right = f"{100 * fact.recall:.0f} of 100 of these are named right{seen}"
+        right = f"{100 * fact.recall:.0f} of 100 of these are named right{judged}"
     rest = (
         "Discriminants were fitted anew, weights and calibration were not"
         if refit
