@@ -180,6 +180,12 @@ def test_references_that_are_not_the_bundles(old, references, newcomer, unseen, 
         enrol(old, newcomer, references=given, cache=cache, workers=1)
 
 
+def test_references_that_went_away(old, references, newcomer, folder, tmp_path):
+    moved = Catalog(references.table, tmp_path)
+    with pytest.raises(MorelliError, match="48 references of this bundle can no longer be measured"):
+        enrol(old, newcomer, references=moved, workers=1)
+
+
 def test_a_prompt_that_is_held_out_is_held_out_of_the_others_too(old, references, newcomer, cache, monkeypatch):
     from morelli.attributors._references import References
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,25 +77,13 @@ def enrol(
     """
     if mode not in MODES:
         raise MorelliError(f"References are enrolled as {', '.join(MODES)}, not {mode!r}.")
-    usable, n_twice = _usable(bundle, catalog, mode)
-    views = [view for condition in bundle.attributor.experts_ for view in views_of(condition)]
-    measured = extract_views(usable, bundle.encoder, views, cache=cache, workers=workers, progress=progress)
-    ok = np.all([table.ok for table in measured], axis=0)
-    usable, tables = usable.filter(ok), {view: table.take(ok) for view, table in zip(views, measured, strict=True)}
+    known = None if references is None else _own_references(bundle, references)
+    measure = partial(extract_views, encoder=bundle.encoder, cache=cache, workers=workers, progress=progress)
+    usable, tables, notes, n_lost = _newcomers(bundle, catalog, mode, measure)
     labels = usable.text(bundle.label)
-    names = sorted({str(label) for label in catalog.text(bundle.label) if label is not None})
-    for model in names:
-        _check_count(model, int((labels == model).sum()), mode)
-    n_lost = len(catalog) - len(usable) - n_twice
-    notes = []
-    if n_twice:
-        notes.append(f"{n_twice} files were given more than once, and count once.")
-    if n_lost:
-        notes.append(f"{n_lost} of {len(catalog)} images could not be enrolled.")
+    names = sorted({str(label) for label in labels})
     groups = group_catalog(usable)
-    old, ids = None, groups.ids
-    if references is not None:
-        old, ids = _measured(bundle, references, usable, views, cache, workers, progress)
+    old, ids = (None, groups.ids) if known is None else _measured(bundle, known, usable, measure)
     seen = _seen(bundle, usable)
     met = set(ids[seen].tolist())
     attributor, facts = bundle.attributor, {}
@@ -110,8 +99,7 @@ def enrol(
             fact = replace(fact, leak_free=False)  # its mean may have learned from images of these prompts
         facts[model] = fact
         notes.append(_note(model, fact, mode, groups.leak_free, refit=old is not None))
-    made = _with(bundle, attributor, usable, names, mode, notes, name, version, n_lost)
-    return made, facts
+    return _with(bundle, attributor, usable, names, mode, notes, name, version, n_lost), facts
 
 
 def views_of(condition: str) -> list[str]:
@@ -141,13 +129,33 @@ def _is_view(step: str) -> bool:
     return True
 
 
-def _check_count(model: str, count: int, mode: str) -> None:
-    least = 1 if mode == "add" else MIN_IMAGES
-    if count < least:
-        raise NotEnoughDataError(
-            f"{model}: {count} references can be used, and {least} are needed at least; better a dozen, each of a "
-            "prompt of its own."
-        )
+def _newcomers(
+    bundle: Bundle, catalog: Catalog, mode: str, measure: Callable[..., list[Features]]
+) -> tuple[Catalog, dict[str, Features], list[str], int]:
+    """Return the images that can be enrolled, what was measured of them by view, notes, and how many cannot be."""
+    usable, n_twice = _usable(bundle, catalog, mode)
+    views = _views(bundle)
+    measured = measure(usable, views=views)
+    ok = np.all([table.ok for table in measured], axis=0)
+    usable = usable.filter(ok)
+    labels, least = usable.text(bundle.label), 1 if mode == "add" else MIN_IMAGES
+    for model in sorted({str(label) for label in catalog.text(bundle.label) if label is not None}):
+        count = int((labels == model).sum())
+        if count < least:
+            raise NotEnoughDataError(
+                f"{model}: {count} references can be used, and {least} are needed at least; better a dozen, each of "
+                "a prompt of its own."
+            )
+    notes, n_lost = [], len(catalog) - len(usable) - n_twice
+    if n_twice:
+        notes.append(f"{n_twice} files were given more than once, and count once.")
+    if n_lost:
+        notes.append(f"{n_lost} of {len(catalog)} images could not be enrolled.")
+    return usable, {view: table.take(ok) for view, table in zip(views, measured, strict=True)}, notes, n_lost
+
+
+def _views(bundle: Bundle) -> list[str]:
+    return [view for condition in bundle.attributor.experts_ for view in views_of(condition)]
 
 
 def _seen(bundle: Bundle, catalog: Catalog) -> NDArray[np.bool_]:
@@ -211,17 +219,11 @@ def _own_references(bundle: Bundle, catalog: Catalog) -> Catalog:
 
 
 def _measured(
-    bundle: Bundle,
-    references: Catalog,
-    newcomers: Catalog,
-    views: Sequence[str],
-    cache: FeatureCache | None,
-    workers: int | None,
-    progress: Callable[[int, int], None] | None,
+    bundle: Bundle, own: Catalog, newcomers: Catalog, measure: Callable[..., list[Features]]
 ) -> tuple[Measurements, NDArray[np.int64]]:
     """Measure the bundle's own references; return these, and the prompts of the newcomers by the same numbers."""
-    own = _own_references(bundle, references)
-    measured = extract_views(own, bundle.encoder, views, cache=cache, workers=workers, progress=progress)
+    views = _views(bundle)
+    measured = measure(own, views=views)
     lost = int((~np.all([table.ok for table in measured], axis=0)).sum())
     if lost:
         raise MorelliError(f"{lost} references of this bundle can no longer be measured.")
