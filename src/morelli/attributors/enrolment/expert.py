@@ -11,7 +11,7 @@ own references are named right as often as the others' are, out of fold; but no 
 images of others. That share is chosen, then, and not found: what it says is what was aimed at.
 
 With the measured references of the others at hand, discriminants are fitted anew instead; weights of families,
-temperature and what makes images strange stay as they are, which is nearly all that takes long. There a newcomer with
+temperature and what makes images strange stay as they are, which is most of what takes long in a fit. There a newcomer with
 as many references as the others needs no bias. With fewer its mean stands out farther by chance, and it would be named
 too rarely: it gets the share of the bias by which its references are fewer.
 
