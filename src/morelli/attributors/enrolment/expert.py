@@ -11,9 +11,9 @@ own references are named right as often as the others' are, out of fold; but no 
 images of others. That share is chosen, then, and not found: what it says is what was aimed at.
 
 With the measured references of the others at hand, discriminants are fitted anew instead; weights of families,
-temperature and what makes images strange stay as they are, which is most of what takes long in a fit. There a newcomer with
-as many references as the others needs no bias. With fewer its mean stands out farther by chance, and it would be named
-too rarely: it gets the share of the bias by which its references are fewer.
+temperature and what makes images strange stay as they are, which is most of what takes long in a fit. There a newcomer
+with as many references as the others needs no bias. With fewer its mean stands out farther by chance, and it would be
+named too rarely: it gets the share of the bias by which its references are fewer.
 
 What others' images give to the newcomer was not seen. The rehearsal, which statements about sets of images are read
 off, takes it to be what the newcomer's images give to them: two models that are taken for each other are so both ways.
