@@ -9,9 +9,10 @@ that no bundle has seen are judged by these and by a bundle that was fitted to a
 
 ``recall`` is the share of the newcomer's images that are named right, ``claims`` the share of others' images that are
 named as it, ``others`` the share of these that are named right, ``ece`` the calibration error and ``coverage`` how
-often sets made for 0.9 hold the truth, over all images; ``own_coverage`` over the newcomer's. Printed are means over
-all models in the table, with 95% intervals by the bootstrap over models. Seconds are of one process with measured
-features in a cache.
+often sets made for 0.9 hold the truth, over all images, ``own_coverage`` over the newcomer's; ``unknown`` and
+``own_unknown`` are the shares of others' and of its own images that are called unknown. Printed are means over all
+models in the table, with 95% intervals by the bootstrap over models. Seconds are of one process with measured features
+in a cache. --first goes on with other models, and adds them to the table.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def judged(bundle: Bundle, X: np.ndarray, truth: np.ndarray, newcomer: str) -> d
         "ece": expected_calibration_error(named == truth, answers.proba.max(axis=1)),
         "coverage": float(inside.mean()),
         "own_coverage": float(inside[own].mean()),
+        "unknown": float((answers.open_set_p < bundle.open_set_level)[~own].mean()),
+        "own_unknown": float((answers.open_set_p < bundle.open_set_level)[own].mean()),
         "set_size": float(answers.prediction_set.sum(axis=1).mean()),
     }
 
@@ -103,7 +106,7 @@ def tell(rows: list[dict[str, object]]) -> None:
     for how, n in dict.fromkeys((row["how"], row["references"]) for row in rows):
         chosen = [row for row in rows if (row["how"], row["references"]) == (how, n)]
         words = []
-        for what in ("recall", "claims", "others", "ece", "coverage", "own_coverage", "set_size", "seconds"):
+        for what in tuple(rows[0])[3:]:
             values = np.array([float(str(row[what])) for row in chosen])
             means = np.random.default_rng(0).choice(values, (2000, len(values))).mean(axis=1)
             low, high = np.quantile(means, [0.025, 0.975])

@@ -113,6 +113,50 @@ def test_no_prompts(bundle, tmp_path):
     assert Bundle.load(bare.save(tmp_path / "bare")).references.prompt_hashes == frozenset()
 
 
+# --- versions of the candidates -----------------------------------------------------------------------------------
+
+VERSIONS = ({"1.1": 3, "1.0": 5}, {}, {"2": 8})
+
+
+def test_versions_are_kept(bundle, tmp_path):
+    known = replace(bundle, class_versions=VERSIONS)
+    assert known.id != bundle.id
+    again = Bundle.load(known.save(tmp_path / "b"))
+    assert again.id == known.id and again.class_versions == VERSIONS
+    assert again.versions_of("alba") == {"1.0": 5, "1.1": 3} and again.versions_of("bruno") == {}
+    assert [row["versions"] for row in again.describe()["classes"]] == list(VERSIONS)
+    assert again.save(tmp_path / "again").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_bundle_without_versions_is_what_it_was(bundle, bundle_file):
+    """Bundles from before there were any can be read, and the same references still give the same bundle."""
+    assert "class_versions" not in read(bundle_file)[1]
+    assert bundle.class_versions == () and bundle.versions_of("carla") == {}
+    assert {str(row["versions"]) for row in bundle.describe()["classes"]} == {"{}"}
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [
+        [["alba", {"1": 8}]],
+        [["alba", {}], ["carla", {}], ["bruno", {}]],
+        [["alba", {"1": 0}], ["bruno", {}], ["carla", {}]],
+        [["alba", {"1": "8"}], ["bruno", {}], ["carla", {}]],
+        [["alba", {"1": 1.5}], ["bruno", {}], ["carla", {}]],
+        [["alba", []], ["bruno", {}], ["carla", {}]],
+        [["alba"], ["bruno"], ["carla"]],
+        {"alba": {"1": 8}},
+        "all",
+        None,
+        [],
+    ],
+    ids=str,
+)
+def test_versions_that_cannot_be_right(versions, bundle_file, tmp_path):
+    arrays, document = read(bundle_file)
+    refused(forge(tmp_path / "b", arrays, {**document, "class_versions": versions}), "not complete")
+
+
 # --- damage -------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from morelli.attributors import Bundle, FusedAttributor, attribute, fit_attributor, fit_bundle
-from morelli.attributors.fitting import ONE_VIEW_NOTE, extract_views, lineages_of, prompt_hash
+from morelli.attributors.fitting import ONE_VIEW_NOTE, extract_views, lineages_of, prompt_hash, versions_of
 from morelli.catalog import Catalog, build_catalog
 from morelli.encoders import FeatureCache, ForensicEncoder, extract
 from morelli.errors import CatalogError, MorelliError, NotEnoughDataError
@@ -258,6 +258,15 @@ def test_lineages(references):
     assert lineages == ("north", None, "south")
     assert len(notes) == 1 and "alba" in notes[0] and "north, south" in notes[0]
     assert notes[0] in fit(mixed, references.cache).notes
+
+
+def test_versions(references):
+    classes = ["alba", "bruno", "carla"]
+    assert versions_of(references.catalog, "model", classes) == ()
+    some = relabelled(references.catalog, "version", "1.1", [0, 1, 2, 16])
+    some = relabelled(some, "version", "1.0", [3])
+    assert versions_of(some, "model", classes) == ({"1.0": 1, "1.1": 3}, {}, {"1.1": 1})
+    assert fit(some, references.cache).class_versions == ({"1.0": 1, "1.1": 3}, {}, {"1.1": 1})
 
 
 def test_any_column_can_be_the_label(references):

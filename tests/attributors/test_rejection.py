@@ -291,6 +291,23 @@ def test_same_input_same_numbers_and_round_trip(world, fitted):
     assert replace(stored, notes=("a",)).notes == ("a",)
 
 
+def test_profiles_are_of_the_candidates_that_there_were(world, fitted):
+    """A candidate that was enrolled later is no part of a profile, wherever it stands."""
+    rejector = fitted[0]
+    seen = world.see(world.unknown(50))
+    order = np.array([3, *range(3), *range(4, K)])
+    moved = seen.among(order)
+    frame = replace(rejector.frame, columns=np.argsort(order))
+    np.testing.assert_allclose(frame.at(moved), rejector.frame.at(seen))
+    stored = _stored(replace(rejector, frame=frame))
+    assert stored.frame.columns.tolist() == np.argsort(order).tolist()
+    assert "columns" not in rejector.to_parts()[1]
+    arrays, values = replace(rejector, frame=frame).to_parts()
+    for wrong in ([0, 1], [*range(K - 1), K], [*range(K - 1), -1], [0] * K, ["a"] * K):
+        with pytest.raises((ValueError, TypeError)):
+            Rejector.from_parts(arrays, values | {"columns": wrong})
+
+
 def test_damaged_parts_are_refused(fitted):
     arrays, values = fitted[0].to_parts()
     damages = (

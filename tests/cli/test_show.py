@@ -47,6 +47,16 @@ def shown(description) -> str:
     return " ".join(out.getvalue().split())
 
 
+def test_versions(bundle):
+    described = Bundle.load(bundle).describe()
+    for row in described["classes"]:
+        row["versions"] = {}
+    assert "versions" not in shown(described)
+    described["classes"][0]["versions"] = {"1.0": 5, "[red]1.1": 7}
+    assert "candidate lineage images versions" in shown(described)
+    assert "12 1.0 (5), [red]1.1 (7)" in shown(described)
+
+
 def test_not_a_bundle(cli, references):
     result = cli("show", references)
     assert result.exit_code == 1

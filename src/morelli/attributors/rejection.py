@@ -219,7 +219,7 @@ class Rejector:
             n_classes = int(values["n_classes"])
             if "columns" in values:
                 columns = np.array(values["columns"], dtype=np.int64)
-                if not set(columns.tolist()) <= set(range(n_classes)):
+                if len(np.intersect1d(columns, np.arange(n_classes))) != columns.size:
                     raise ValueError("the rejector's profiles are of candidates that there are not")
             profile = Discriminant(**{f.name: arrays[f"profile.{f.name}"] for f in fields(Discriminant)})
             profile.check(n_classes if columns is None else len(columns), n_classes)

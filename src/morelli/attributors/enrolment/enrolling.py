@@ -5,28 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli.attributors._references import References as Measured
 from morelli.attributors.bundle import Bundle, References
 from morelli.attributors.conformal import SplitConformal
 from morelli.attributors.doubt import DoubtedTemperature
-from morelli.attributors.enrolment.expert import MIN_IMAGES, MODES, Enrolled, Make, enrol_in_expert
+from morelli.attributors.enrolment.expert import MIN_IMAGES, MODES, Enrolled, enrol_in_expert
+from morelli.attributors.enrolment.measurements import Measurements
 from morelli.attributors.enrolment.ordering import class_order, conformal_reordered
 from morelli.attributors.familiarity import UnfamiliarPool
-from morelli.attributors.fitting import JOURNEYS, lineages_of, prompt_hash, versions_of
-from morelli.attributors.fused import FusedAttributor
+from morelli.attributors.fitting import JOURNEYS, extract_views, lineages_of, prompt_hash, versions_of
 from morelli.attributors.view_trained import ViewTrainedAttributor
-from morelli.catalog import Catalog, group_catalog
-from morelli.encoders import FeatureCache, Features, extract
+from morelli.catalog import COLUMNS, Catalog, group_catalog
+from morelli.encoders import FeatureCache, Features
 from morelli.errors import MorelliError, NotEnoughDataError
 from morelli.views import parse_view
 
 __all__ = ["enrol", "views_of"]
 
-REFIT_FOLDS = 3
+REFIT_FOLDS = 5
 """Folds of a newcomer's prompts where discriminants are fitted anew for each."""
 
 
@@ -54,8 +54,8 @@ def enrol(
         New: none is a candidate yet. Add: more references of candidates. Replace: other references for candidates,
         such as those of a new version that goes by the old name.
     references : Catalog, optional
-        The images that the bundle was fitted to, all of them: then its discriminants are fitted anew, which is slower
-        and better. A background that they were fitted with is not.
+        The images that the bundle was fitted to, all of them, among others or not: then its discriminants are fitted
+        anew, which is slower and better. A background that they were fitted with is left out.
     cache, workers, progress
         As for :func:`morelli.encoders.extract`.
     name, version : str, optional
@@ -77,36 +77,29 @@ def enrol(
     """
     if mode not in MODES:
         raise MorelliError(f"References are enrolled as {', '.join(MODES)}, not {mode!r}.")
-    usable, notes = _usable(bundle, catalog, mode)
-    views = list(bundle.attributor.experts_)
-    shown = [view for condition in views for view in views_of(condition)]
-    tables = _extract(usable, bundle, shown, cache, workers, progress)
-    ok = np.all([table.ok for table in tables.values()], axis=0)
-    usable, tables = usable.filter(ok), {view: table.take(ok) for view, table in tables.items()}
-    if not ok.all():
-        notes.append(f"{int((~ok).sum())} images could not be measured, and were left out.")
+    known = None if references is None else _own_references(bundle, references)
+    measure = partial(extract_views, encoder=bundle.encoder, cache=cache, workers=workers, progress=progress)
+    usable, tables, notes, n_lost = _newcomers(bundle, catalog, mode, measure)
     labels = usable.text(bundle.label)
     names = sorted({str(label) for label in labels})
-    least = 1 if mode == "add" else MIN_IMAGES
-    for model in sorted({str(label) for label in catalog.text(bundle.label) if label is not None}):
-        count = int((labels == model).sum())
-        if count < least:
-            raise NotEnoughDataError(
-                f"{model}: {count} references can be used, and a candidate needs at least {least}; better a dozen, of "
-                "as many prompts."
-            )
-    old = None if references is None else _old(bundle, references, shown, cache, workers)
     groups = group_catalog(usable)
+    old, ids = (None, groups.ids) if known is None else _measured(bundle, known, usable, measure)
+    seen = _seen(bundle, usable)
+    met = set(ids[seen].tolist())
     attributor, facts = bundle.attributor, {}
     for model in names:
         rows = np.flatnonzero(labels == model)
-        attributor, facts[model], old = _enrol_one(
-            attributor, model, {view: table.take(rows) for view, table in tables.items()}, groups.ids[rows], mode, old
-        )
-        notes.append(_note(model, facts[model], mode, refit=old is not None))
-        if not groups.leak_free:
-            notes.append(f"{model}: {groups.note}")
-    return _with(bundle, attributor, usable, names, mode, notes, name, version), facts
+        own = {view: table.take(rows) for view, table in tables.items()}
+        unmet = set(ids[rows].tolist()) - met
+        met |= unmet
+        attributor, fact = _enrol_one(attributor, model, own, ids[rows], mode, old, len(unmet))
+        if old is not None:
+            old = old.with_more(model, own, ids[rows], mode)
+        elif mode == "add" and (seen[rows].any() or not groups.leak_free):
+            fact = replace(fact, leak_free=False)  # its mean may have learned from images of these prompts
+        facts[model] = fact
+        notes.append(_note(model, fact, mode, groups.leak_free, refit=old is not None))
+    return _with(bundle, attributor, usable, names, mode, notes, name, version, n_lost), facts
 
 
 def views_of(condition: str) -> list[str]:
@@ -136,8 +129,44 @@ def _is_view(step: str) -> bool:
     return True
 
 
-def _usable(bundle: Bundle, catalog: Catalog, mode: str) -> tuple[Catalog, list[str]]:
-    """Return the rows that can become references, after refusing what would go wrong without notice."""
+def _newcomers(
+    bundle: Bundle, catalog: Catalog, mode: str, measure: Callable[..., list[Features]]
+) -> tuple[Catalog, dict[str, Features], list[str], int]:
+    """Return the images that can be enrolled, what was measured of them by view, notes, and how many cannot be."""
+    usable, n_twice = _usable(bundle, catalog, mode)
+    views = _views(bundle)
+    measured = measure(usable, views=views)
+    ok = np.all([table.ok for table in measured], axis=0)
+    usable = usable.filter(ok)
+    labels, least = usable.text(bundle.label), 1 if mode == "add" else MIN_IMAGES
+    for model in sorted({str(label) for label in catalog.text(bundle.label) if label is not None}):
+        count = int((labels == model).sum())
+        if count < least:
+            raise NotEnoughDataError(
+                f"{model}: {count} references can be used, and {least} are needed at least; better a dozen, each of "
+                "a prompt of its own."
+            )
+    notes, n_lost = [], len(catalog) - len(usable) - n_twice
+    if n_twice:
+        notes.append(f"{n_twice} files were given more than once, and count once.")
+    if n_lost:
+        notes.append(f"{n_lost} of {len(catalog)} images could not be enrolled.")
+    return usable, {view: table.take(ok) for view, table in zip(views, measured, strict=True)}, notes, n_lost
+
+
+def _views(bundle: Bundle) -> list[str]:
+    return [view for condition in bundle.attributor.experts_ for view in views_of(condition)]
+
+
+def _seen(bundle: Bundle, catalog: Catalog) -> NDArray[np.bool_]:
+    """Return for each row whether its prompt is one of the bundle's."""
+    known = bundle.references.prompt_hashes
+    prompts = catalog.column("prompt_id")
+    return np.array([p is not None and prompt_hash(str(p)) in known for p in prompts], dtype=np.bool_)
+
+
+def _usable(bundle: Bundle, catalog: Catalog, mode: str) -> tuple[Catalog, int]:
+    """Return the rows that may become references and how many stood twice; refuse what would go wrong unnoticed."""
     labelled = catalog.readable.filter(catalog.readable.codes(bundle.label)[0] >= 0)
     if not len(labelled):
         raise NotEnoughDataError(
@@ -169,89 +198,43 @@ def _usable(bundle: Bundle, catalog: Catalog, mode: str) -> tuple[Catalog, list[
         of_two = {one for one in ids[~first] if len(set(labelled.text(bundle.label)[ids == one])) > 1}
         if of_two:
             raise MorelliError(f"{len(of_two)} images stand for two models (the first: {min(of_two)[:12]}...).")
-    notes = [] if first.all() else [f"{int((~first).sum())} files were given more than once, and count once."]
-    return labelled.filter(first), notes
+    return labelled.filter(first), int((~first).sum())
 
 
-def _extract(
-    catalog: Catalog,
-    bundle: Bundle,
-    views: Sequence[str],
-    cache: FeatureCache | None,
-    workers: int | None,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Features]:
-    tables = {}
-    for number, view in enumerate(views):
-
-        def step(done: int, total: int, before: int = number) -> None:
-            if progress is not None:
-                progress(before * total + done, len(views) * total)
-
-        tables[view] = extract(catalog, bundle.encoder, view=view, cache=cache, workers=workers, progress=step)
-    return tables
-
-
-class _Old:
-    """The measured references of a bundle, for fitting its discriminants anew."""
-
-    def __init__(self, labels: NDArray[np.object_], tables: dict[str, Features]) -> None:
-        self.labels, self.tables = labels, tables
-
-    def make(
-        self, expert: FusedAttributor, name: str, views: Sequence[str], own: dict[str, Features], mode: str
-    ) -> Make:
-        """Return what fits the discriminants of one view to the old references and some of the new."""
-        kept = np.flatnonzero(self.labels != name) if mode == "replace" else np.arange(len(self.labels))
-        tables = [self.tables[view].take(kept) for view in views] + [own[view] for view in views]
-        classes = [str(one) for one in expert.classes_]
-        classes += [name] if name not in classes else []
-        codes = np.array([classes.index(str(one)) for one in self.labels[kept]])
-        n_new = len(own[views[0]])
-        whole = Measured(
-            np.concatenate([table.X for table in tables]).astype(np.float64),
-            np.concatenate([np.tile(codes, len(views)), np.full(n_new * len(views), classes.index(name))]),
-            len(classes),
-            None,
-            np.concatenate([table.within for table in tables]),
-            np.concatenate([table.n_contrasts for table in tables]),
-            expert.named_blocks(tables[0].X.shape[1]),
-            None,
-            expert.shrinkage,
-            expert.within_share,
-        )
-        start = len(kept) * len(views)
-        return lambda rows: whole.discriminants(np.concatenate([np.arange(start), start + rows]))
-
-    def with_more(self, name: str, own: dict[str, Features], mode: str) -> _Old:
-        """Return the references after one candidate was enrolled, for the next."""
-        kept = np.flatnonzero(self.labels != name) if mode == "replace" else np.arange(len(self.labels))
-        tables = {view: Features.concat([table.take(kept), own[view]]) for view, table in self.tables.items()}
-        added = np.full(len(next(iter(own.values()))), name, dtype=object)
-        return _Old(np.concatenate([self.labels[kept], added]), tables)
-
-
-def _old(
-    bundle: Bundle, catalog: Catalog, views: Sequence[str], cache: FeatureCache | None, workers: int | None
-) -> _Old:
-    """Measure the bundle's own references, after a check that they are its own."""
+def _own_references(bundle: Bundle, catalog: Catalog) -> Catalog:
+    """Return the bundle's own references among those given, after a check that they are all there."""
     mine = np.array([one in bundle.references.image_ids for one in catalog.column("image_id")], dtype=np.bool_)
-    mine &= catalog.codes(bundle.label)[0] >= 0
-    found = catalog.filter(mine)
-    missing = len(bundle.references.image_ids) - len(set(found.column("image_id")))
-    if missing:
+    found = catalog.filter(mine & (catalog.codes(bundle.label)[0] >= 0))
+    names, counts = np.unique(found.text(bundle.label).astype(str), return_counts=True)
+    there = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    wanted = bundle.attributor.training_.n_images
+    wrong = [name for name in sorted(wanted | there) if there.get(name, 0) != wanted.get(name, 0)]
+    if wrong:
+        few = ", ".join(f"{name} ({there.get(name, 0)} instead of {wanted.get(name, 0)})" for name in wrong[:5])
         raise MorelliError(
-            f"{missing} of the {len(bundle.references.image_ids)} images that this bundle was fitted to are not among "
-            "those given as its references; without them its discriminants cannot be fitted anew."
+            f"The images given as references are not those that this bundle has learned from: {few}"
+            f"{', ...' if len(wrong) > 5 else ''}. Without them its discriminants cannot be fitted anew."
         )
-    foreign = sorted(set(found.text(bundle.label)) - set(bundle.classes))
-    if foreign:
-        raise MorelliError(f"{', '.join(foreign[:5])}: labels of references that are no candidates of this bundle.")
-    tables = _extract(found, bundle, views, cache, workers)
-    ok = np.all([table.ok for table in tables.values()], axis=0)
-    if not ok.all():
-        raise MorelliError(f"{int((~ok).sum())} references of this bundle can no longer be measured.")
-    return _Old(found.text(bundle.label), tables)
+    return found
+
+
+def _measured(
+    bundle: Bundle, own: Catalog, newcomers: Catalog, measure: Callable[..., list[Features]]
+) -> tuple[Measurements, NDArray[np.int64]]:
+    """Measure the bundle's own references; return these, and the prompts of the newcomers by the same numbers."""
+    views = _views(bundle)
+    measured = measure(own, views=views)
+    lost = int((~np.all([table.ok for table in measured], axis=0)).sum())
+    if lost:
+        raise MorelliError(f"{lost} references of this bundle can no longer be measured.")
+    groups = group_catalog(Catalog.concat([_bare(own), _bare(newcomers)])).ids
+    tables = dict(zip(views, measured, strict=True))
+    return Measurements(own.text(bundle.label), groups[: len(own)], tables), groups[len(own) :]
+
+
+def _bare(catalog: Catalog) -> Catalog:
+    """Return the catalog without columns of the user's own, which need not fit to another's."""
+    return Catalog(catalog.table.select(COLUMNS.names), catalog.base)
 
 
 def _enrol_one(
@@ -260,8 +243,9 @@ def _enrol_one(
     tables: dict[str, Features],
     groups: NDArray[np.int64],
     mode: str,
-    old: _Old | None,
-) -> tuple[ViewTrainedAttributor, Enrolled, _Old | None]:
+    old: Measurements | None,
+    n_new_groups: int,
+) -> tuple[ViewTrainedAttributor, Enrolled]:
     """Enrol one candidate in the experts for all views."""
     new = ViewTrainedAttributor.from_parts(*attributor.to_parts())
     facts: list[Enrolled] = []
@@ -273,18 +257,17 @@ def _enrol_one(
             np.concatenate([tables[view].X for view in views]).astype(np.float64),
             np.tile(groups, len(views)),
             mode=mode,
-            make=None if old is None else old.make(expert, name, views, tables, mode),
+            make=None if old is None else old.make(expert, name, views, tables, groups, mode),
             n_folds=None if old is None else REFIT_FOLDS,
+            images=np.tile(np.arange(len(groups)), len(views)),
         )
-        images = made.training_.n_images | {name: made.training_.n_images[name] - len(groups) * (len(views) - 1)}
-        made.training_ = replace(made.training_, n_images=images)
+        made.training_ = replace(made.training_, n_groups=made.training_.n_groups + n_new_groups)
         new.experts_[condition] = made
-        facts.append(replace(fact, n_images=len(groups)))
-    known = name in attributor.classes_
+        facts.append(fact)
     new.classes_ = new.home.classes_
-    if hasattr(new, "pool_") and not known:
+    if hasattr(new, "pool_") and name not in attributor.classes_:
         new.pool_ = _pool(new.pool_, np.append(attributor.classes_, name))
-    return new, facts[0], None if old is None else old.with_more(name, tables, mode)
+    return new, facts[0]
 
 
 def _pool(pool: UnfamiliarPool, classes: NDArray[np.str_]) -> UnfamiliarPool:
@@ -301,19 +284,28 @@ def _pool(pool: UnfamiliarPool, classes: NDArray[np.str_]) -> UnfamiliarPool:
     )  # fmt: skip
 
 
-def _note(name: str, fact: Enrolled, mode: str, *, refit: bool) -> str:
+def _note(name: str, fact: Enrolled, mode: str, prompts_known: bool, *, refit: bool) -> str:
     how = {"new": "was enrolled", "add": "got more references", "replace": "got other references"}[mode]
-    leak = "" if fact.leak_free else " (of one prompt, so that this is too good)"
+    images = f"{fact.n_images} image{'s' if fact.n_images > 1 else ''}"
+    prompts = (
+        f"of {fact.n_prompts} prompt{'s' if fact.n_prompts > 1 else ''}"
+        if prompts_known
+        else "whose prompts are not all known"
+    )
+    judged = ", judged by what may have seen their prompts, so that this is too good"
+    if fact.leak_free:
+        judged = ", each judged without its prompt" if prompts_known else ", each judged without itself"
+    if not refit and mode != "add":
+        right = f"Its bias was chosen so that {100 * fact.recall:.0f} of 100 of these are named right{judged}"
+    else:
+        right = f"{100 * fact.recall:.0f} of 100 of these are named right{judged}"
     rest = (
-        "discriminants were fitted anew, weights and calibration were not"
+        "Discriminants were fitted anew, weights and calibration were not"
         if refit
-        else "nothing else was fitted anew: directions in which it alone differs are missing, and what images of "
-        "others it claims was not seen"
+        else "Nothing else was fitted anew: directions in which it alone differs are missing"
     )
-    return (
-        f"{name} {how} with {fact.n_images} images of {fact.n_prompts} prompts, of which {100 * fact.recall:.0f} of "
-        f"100 are named right without their prompt{leak}; {rest}."
-    )
+    unseen = "what images of others it claims was not seen"
+    return f"{name} {how}: {images} {prompts}. {right}. {rest}; {unseen}."
 
 
 def _with(
@@ -325,6 +317,7 @@ def _with(
     notes: Sequence[str],
     name: str | None,
     version: str | None,
+    n_unreadable: int,
 ) -> Bundle:
     classes = [str(one) for one in attributor.classes_]
     before = dict(zip(bundle.classes, bundle.lineages, strict=True))
@@ -349,7 +342,7 @@ def _with(
             image_ids=bundle.references.image_ids | frozenset(catalog.column("image_id")),
             prompt_hashes=bundle.references.prompt_hashes | frozenset(prompts),
             fingerprint=fingerprint,
-            n_unreadable=bundle.references.n_unreadable,
+            n_unreadable=bundle.references.n_unreadable + n_unreadable,
         ),
         notes=(*bundle.notes, *notes, *lineage_notes),
         class_versions=tuple(versions[one] for one in classes) if any(versions.values()) else (),

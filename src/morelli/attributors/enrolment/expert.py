@@ -7,12 +7,16 @@ its own references, each judged by means that have not seen its prompt.
 Two things set a newcomer apart from candidates that took part in the fit. Its own directions are missing where no two
 of the others differ. And its mean is honest: the others' stand where their own references were, farther out than new
 images of theirs will, so that without more ado a newcomer would claim too much. Its bias is therefore set so that its
-own references are named right as often as the others' are, out of fold.
+own references are named right as often as the others' are, out of fold; but no lower than keeps it from claiming
+images of others. That share is chosen, then, and not found: what it says is what was aimed at.
 
 With the measured references of the others at hand, discriminants are fitted anew instead; weights of families,
-temperature and what makes images strange stay as they are, which is nearly all that takes long. There a newcomer with
-as many references as the others needs no bias. With fewer its mean stands out farther by chance, and it would be named
-too rarely: it gets the share of the bias by which its references are fewer.
+temperature and what makes images strange stay as they are, which is most of what takes long in a fit. There a newcomer
+with as many references as the others needs no bias. With fewer its mean stands out farther by chance, and it would be
+named too rarely: it gets the share of the bias by which its references are fewer.
+
+What others' images give to the newcomer was not seen. The rehearsal, which statements about sets of images are read
+off, takes it to be what the newcomer's images give to them: two models that are taken for each other are so both ways.
 """
 
 from __future__ import annotations
@@ -51,6 +55,16 @@ MODES = ("new", "add", "replace")
 
 _LEAST_RECALL, _MOST_RECALL = 0.05, 0.95
 
+_CONTRACTION = 0.5
+"""How far out new images of a candidate lie, in units of its mean: 0.5 on the gallery of the README, over families."""
+
+_LENT = (1e-6, 0.95)
+"""Bounds of the probability that a reference of another candidate is taken to give to a newcomer."""
+
+_MARGIN = 8.0
+"""Standard deviations by which a newcomer that is not pulled down keeps away from the others' images. Wide, as these
+scatter more than its own references do: with 2 a model of the gallery claimed 16% of others' images instead of 4%."""
+
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
@@ -60,11 +74,11 @@ class Enrolled:
     ----------
     n_images, n_prompts : int
     recall : float
-        Share of its references that were named right.
+        Share of its references that were named right, with that bias.
     bias : float
-        That the newcomer was given, in nats.
+        That the newcomer was given, in nats; 0 where none was chosen.
     leak_free : bool
-        Whether it has references of two prompts.
+        Whether each reference was judged by what has not seen its prompt.
     """
 
     n_images: int
@@ -83,6 +97,7 @@ def enrol_in_expert(
     mode: str = "new",
     make: Make | None = None,
     n_folds: int | None = None,
+    images: NDArray[np.integer] | None = None,
 ) -> tuple[FusedAttributor, Enrolled]:
     """Give an attributor a candidate, or a candidate other references.
 
@@ -101,119 +116,135 @@ def enrol_in_expert(
         the discriminants that there are.
     n_folds : int, optional
         Folds of prompts for judging the references; by default one for each prompt.
+    images : ndarray of int, shape (n,), optional
+        Image that each row shows, where an image has several.
 
     Returns
     -------
     FusedAttributor
+        With its candidates sorted.
     Enrolled
     """
     new = FusedAttributor.from_parts(*expert.to_parts())
-    k_old = len(expert.classes_)
     known = name in expert.classes_
-    place = int(np.searchsorted(expert.classes_, name)) if known else k_old
-    k = max(k_old, place + 1)
+    place = int(np.searchsorted(expert.classes_, name)) if known else len(expert.classes_)
+    new.classes_ = expert.classes_.copy() if known else np.append(expert.classes_, name)
     values = np.asarray(X, dtype=np.float64)
     blocks = expert.named_blocks(values.shape[1])
-    alone = make is None
-    make = make or _means(expert, values, blocks, place, mode, name)
-    fold = _folds(groups, n_folds)
+    fit = _means(expert, values, blocks, place, mode) if make is None else make
+    shown = np.arange(len(values)) if images is None else images
+    fold = _folds(groups if len(np.unique(groups)) > 1 else shown, n_folds)
+    seen = _out_of_fold(fit, blocks, values, fold)
+    new.discriminants_ = dict(fit(np.arange(len(values))))
 
-    parts, rows = [], []
-    for number in range(int(fold.max()) + 1):
-        mine, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
-        parts.append(see(make(others), blocks, values[mine]))
-        rows.append(mine)
-    seen = Sighting.concat(parts).take(np.argsort(np.concatenate(rows)))
-    new.discriminants_ = dict(make(np.arange(len(values))))
-
-    fused = np.tensordot(np.array(list(expert.weights_.values())), seen.log_likelihood, axes=1)
-    bias = 0.0
+    fused = seen.fuse(np.array(list(expert.weights_.values())))
+    bias = None
     if mode != "add":
-        usual = float(np.median(list(expert.training_.n_images.values())))
-        share = 1.0 if alone else max(0.0, 1 - len(np.unique(groups)) / usual)
-        bias = share * _bias(expert, fused, place)
-    new.calibration_ = _calibration(expert.calibration_, place, k, bias if mode != "add" else None)
+        # Fitted anew, only what is lacking in references makes up for itself by a bias.
+        share = 1.0 if make is None else max(0.0, 1 - len(values) / float(np.median(_counts(expert.rehearsal_))))
+        bias = share * _bias(expert, new.discriminants_, fused, place)
+    new.calibration_ = _calibration(expert.calibration_, place, len(new.classes_), bias)
     log_proba = new.calibration_.as_learned.transform(fused)
 
-    strangeness, rejector = _strangeness(expert, seen, fold, place, mode)
-    outlying = np.asarray(seen.outlyingness).mean(axis=0)
+    strangeness, new.rejector_ = _strangeness(expert, seen, fold, place, mode)
+    outlying = seen.mean_outlyingness
     p = joint_p(expert.open_set_.p_values(strangeness), expert.outlying_.p_values(outlying))
-    new.rejector_ = rejector
-    rehearsal, kept = _rehearsal(expert.rehearsal_, log_proba, groups, p, place, k, mode)
-    new.rehearsal_ = rehearsal
-    new.open_set_ = _more(expert.open_set_, strangeness, kept)
-    new.outlying_ = _more(expert.outlying_, outlying, kept)
-    settings = expert.conformal_
-    new.conformal_ = SplitConformal(
-        settings.method, settings.level, settings.class_conditional, allow_empty=settings.allow_empty,
-        include_last=settings.include_last,
-    ).fit(np.exp(rehearsal.log_proba - _log_sum(rehearsal.log_proba)), rehearsal.codes)  # fmt: skip
+    new.rehearsal_, kept = _rehearsal(expert.rehearsal_, log_proba, groups, p, place, mode)
+    new.open_set_ = OpenSetModel().fit(np.concatenate([expert.open_set_.scores[kept], strangeness]))
+    new.outlying_ = OpenSetModel().fit(np.concatenate([expert.outlying_.scores[kept], outlying]))
+    new.conformal_ = _conformal(expert.conformal_, new.rehearsal_)
 
+    n_images, n_prompts = len(np.unique(shown)), len(np.unique(groups))
+    new.training_ = _training(expert.training_, new.rehearsal_, name, n_images, mode)
     recall = float((log_proba.argmax(axis=1) == place).mean())
-    n_prompts = len(np.unique(groups))
-    new.training_ = _training(expert.training_, rehearsal, name, len(values), n_prompts, mode)
-    new.classes_ = np.append(expert.classes_, name) if not known else expert.classes_.copy()
-    result = reordered(new, class_order(new.classes_))
-    return result, Enrolled(len(values), n_prompts, recall, bias, n_prompts > 1)
+    facts = Enrolled(n_images, n_prompts, recall, bias or 0.0, n_prompts > 1)
+    return reordered(new, class_order(new.classes_)), facts
 
 
 def _folds(groups: NDArray[np.integer], n_folds: int | None) -> Ints:
-    """Return a fold for each image: of whole prompts, or of images where there is only one prompt."""
+    """Return a fold for each row: of whole groups, dealt out in turn."""
     codes = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    if codes.max() == 0:
-        codes = np.arange(len(codes))
     return codes if n_folds is None else np.asarray(codes % min(n_folds, int(codes.max()) + 1), dtype=np.int64)
 
 
-def _means(expert: FusedAttributor, X: Float, blocks: Mapping[str, slice], place: int, mode: str, name: str) -> Make:
+def _out_of_fold(fit: Make, blocks: Mapping[str, slice], X: Float, fold: Ints) -> Sighting:
+    """Return what is seen of each row by what was fitted to the other folds."""
+    parts = []
+    for number in range(int(fold.max()) + 1):
+        mine, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+        parts.append((mine, see(fit(others), blocks, X[mine])))
+    return Sighting.gather(parts)
+
+
+def _means(expert: FusedAttributor, X: Float, blocks: Mapping[str, slice], place: int, mode: str) -> Make:
     """Return what adds the mean of some rows to every discriminant."""
     coordinates = {family: expert.discriminants_[family].coordinates(X[:, block]) for family, block in blocks.items()}
-    n_old = expert.training_.n_images.get(name, 0)
+    n_old = int((expert.rehearsal_.codes == place).sum()) if mode == "add" else 0
 
     def make(rows: NDArray[np.intp]) -> dict[str, Discriminant]:
         made = {}
         for family, discriminant in expert.discriminants_.items():
-            own = coordinates[family][rows]
-            if mode == "add":
-                mean = (n_old * discriminant.means[place] + own.sum(axis=0)) / (n_old + len(own))
-            else:
-                mean = _shrunk(own, discriminant)
-            means = np.insert(discriminant.means, place, mean, axis=0) if mode == "new" else discriminant.means.copy()
-            means[place] = mean
-            made[family] = replace(discriminant, means=np.ascontiguousarray(means))
+            mean = _shrunk(coordinates[family][rows], discriminant, place, n_old)
+            made[family] = _with_mean(discriminant, place, mean)
         return made
 
     return make
 
 
-def _shrunk(own: Float, discriminant: Discriminant) -> Float:
+def _with_mean(discriminant: Discriminant, place: int, mean: Float) -> Discriminant:
+    """Return the discriminant with this mean in its place, the last one or one that there is."""
+    means = np.concatenate([discriminant.means, mean[None]]) if place == len(discriminant.means) else discriminant.means
+    means = np.array(means)
+    means[place] = mean
+    return replace(discriminant, means=means)
+
+
+def _shrunk(own: Float, discriminant: Discriminant, place: int, n_old: int) -> Float:
     """Return the mean of rows, shrunk towards the common one as far as it could be chance, direction by direction.
 
-    As in the fit: by the spread of classes, which is what shrunk means spread and what is left uncertain in them.
+    As in the fit: by the spread of classes, which is what shrunk means spread and what is left uncertain in them. With
+    `n_old` earlier references of the class, whose shrunk mean there is, both together are.
     """
     between = np.maximum((discriminant.means**2).mean(axis=0) + discriminant.variance - 1, 1e-9)
     noise = max(1.0, float(own.var(axis=0, ddof=1).mean())) if len(own) > 1 else 1.0
-    return np.asarray(own.mean(axis=0) * between / (between + noise / len(own)))
+    before = n_old + 1 / between
+    old = discriminant.means[place] if n_old else 0.0
+    return np.asarray((before * old + own.sum(axis=0) / noise) / (before + len(own) / noise))
 
 
-def _bias(expert: FusedAttributor, fused: Float, place: int) -> float:
+def _bias(expert: FusedAttributor, discriminants: Mapping[str, Discriminant], fused: Float, place: int) -> float:
     """Return the bias at which a newcomer's references are named right as often as others' are, out of fold.
 
-    The references' margins are taken as normal, since so few of them have no quantile to speak of.
+    The references' margins are taken as normal, since so few of them have no quantile to speak of. One that is told
+    apart better than others are is not pulled down to them: its bias is no lower than keeps it `_MARGIN` standard
+    deviations away from where new images of the others lie.
     """
     rehearsal = expert.rehearsal_
     right = rehearsal.log_proba.argmax(axis=1) == rehearsal.codes
-    counts = np.bincount(rehearsal.codes, minlength=rehearsal.n_classes)
-    shares = np.bincount(rehearsal.codes, weights=right, minlength=rehearsal.n_classes)[counts > 0] / counts[counts > 0]
-    recall = float(np.clip(shares.mean(), _LEAST_RECALL, _MOST_RECALL))
+    share = np.bincount(rehearsal.codes, weights=right)[np.unique(rehearsal.codes)] / _counts(rehearsal)
+    recall = float(np.clip(share.mean(), _LEAST_RECALL, _MOST_RECALL))
     calibrator = expert.calibration_.as_learned
-    scores = fused / calibrator.temperature
-    others = np.delete(scores, place, axis=1)
-    margins = scores[:, place] - (others + np.delete(_padded(calibrator.bias, place, fused.shape[1]), place)).max(
-        axis=1
-    )
+    bias = _padded(calibrator.bias, place, fused.shape[1])
+
+    def lead(words: Float) -> Float:
+        scores = words / calibrator.temperature
+        return np.asarray(scores[:, place] - np.delete(scores + bias, place, axis=1).max(axis=1))
+
+    margins = lead(fused)
     spread = float(margins.std(ddof=1)) if len(margins) > 1 else 0.0
-    return float(norm.ppf(recall)) * spread - float(margins.mean())
+    wanted = float(norm.ppf(recall)) * spread - float(margins.mean())
+    elsewhere = [
+        expert.weights_[family] * one.log_likelihood_at(_CONTRACTION * np.delete(one.means, place, axis=0))
+        for family, one in discriminants.items()
+    ]
+    needed = min(0.0, -float(lead(np.sum(elsewhere, axis=0)).max()) - _MARGIN * spread)
+    return max(wanted, needed)
+
+
+def _counts(rehearsal: Rehearsal) -> Ints:
+    """Return how many references each candidate has that has any."""
+    counts = np.bincount(rehearsal.codes)
+    return counts[counts > 0]
 
 
 def _padded(bias: Float, place: int, k: int) -> Float:
@@ -243,17 +274,10 @@ def _strangeness(expert: FusedAttributor, seen: Sighting, fold: Ints, place: int
         columns = np.arange(k_old) if columns is None else columns
     profile = frame.profile
     at = replace(frame, columns=columns).at(seen)
-    n_old = int((expert.rehearsal_.codes == place).sum())
+    n_old = int((expert.rehearsal_.codes == place).sum()) if mode == "add" else 0
 
     def with_mean(rows: NDArray[np.intp]) -> Rejector:
-        mean = _shrunk(at[rows], profile)
-        if mode == "new":
-            means = np.insert(profile.means, place, mean, axis=0)
-        else:
-            means = profile.means.copy()
-            share = len(rows) / (len(rows) + n_old) if mode == "add" else 1.0
-            means[place] = (1 - share) * means[place] + share * mean
-        made = replace(profile, means=np.ascontiguousarray(means))
+        made = _with_mean(profile, place, _shrunk(at[rows], profile, place, n_old))
         return replace(rejector, frame=replace(frame, profile=made, columns=columns))
 
     strangeness = np.empty(len(fold))
@@ -264,16 +288,15 @@ def _strangeness(expert: FusedAttributor, seen: Sighting, fold: Ints, place: int
 
 
 def _rehearsal(
-    old: Rehearsal, log_proba: Float, groups: NDArray[np.integer], p: Float, place: int, k: int, mode: str
+    old: Rehearsal, log_proba: Float, groups: NDArray[np.integer], p: Float, place: int, mode: str
 ) -> tuple[Rehearsal, NDArray[np.bool_]]:
     """Return the rehearsal with the newcomer's references behind the others, and which of the old ones are kept."""
     kept = old.codes != place if mode == "replace" else np.ones(len(old.codes), dtype=np.bool_)
     hidden = old.hidden_codes != place if mode == "replace" else np.ones(len(old.hidden_codes), dtype=np.bool_)
     words, unseen = old.log_proba, old.hidden_log_proba
     if mode == "new":
-        # What others' images would give to the newcomer was not seen: as much is taken to go there as comes from it.
-        share = float(np.clip((1 - np.exp(log_proba[:, place]).mean()) / old.n_classes, 1e-6, 0.5))
-        words = np.insert(words + np.log1p(-share), place, np.log(share), axis=1)
+        share = _lent(old, np.exp(log_proba))[:, None]
+        words = np.hstack([words + np.log1p(-share), np.log(share)])
         unseen = np.insert(unseen, place, np.nan, axis=1)
     own = np.unique(groups, return_inverse=True)[1] + int(old.groups.max()) + 1
     made = Rehearsal(
@@ -286,28 +309,39 @@ def _rehearsal(
         old.hidden_groups[hidden],
         old.hidden_open_set_p[hidden],
     )
-    assert made.n_classes == k
     return Rehearsal.from_arrays(made.to_arrays()), kept
 
 
-def _more(model: OpenSetModel, scores: Float, kept: NDArray[np.bool_]) -> OpenSetModel:
-    """Return the p-values' comparison with more images, each of a prompt of its own as far as it says."""
-    old = model.scores[kept] if len(model.scores) == len(kept) else model.scores
-    return OpenSetModel().fit(np.concatenate([old, scores]))
+def _lent(old: Rehearsal, given: Float) -> Float:
+    """Return what each reference of the others is taken to give to a newcomer: as much as that gives to its candidate.
+
+    Quantile by quantile, the least sure references giving the most.
+    """
+    share = np.empty(len(old.codes))
+    for code in np.unique(old.codes):
+        rows = np.flatnonzero(old.codes == code)
+        surest_first = rows[np.argsort(-old.log_proba[rows, code], kind="stable")]
+        share[surest_first] = np.quantile(given[:, code], (np.arange(len(rows)) + 0.5) / len(rows))
+    return np.clip(share, *_LENT)
 
 
-def _training(training: Training, rehearsal: Rehearsal, name: str, n: int, n_prompts: int, mode: str) -> Training:
+def _conformal(settings: SplitConformal, rehearsal: Rehearsal) -> SplitConformal:
+    """Return sets made as before, with thresholds from the references of all candidates."""
+    new = SplitConformal(
+        settings.method, settings.level, settings.class_conditional, allow_empty=settings.allow_empty,
+        include_last=settings.include_last,
+    )  # fmt: skip
+    # Probabilities add up to 1 but for the precision of a file.
+    proba = np.exp(rehearsal.log_proba)
+    return new.fit(proba / proba.sum(axis=1, keepdims=True), rehearsal.codes)
+
+
+def _training(training: Training, rehearsal: Rehearsal, name: str, n: int, mode: str) -> Training:
     truth = rehearsal.log_proba[np.arange(len(rehearsal.codes)), rehearsal.codes]
     before = training.n_images.get(name, 0) if mode == "add" else 0
     return replace(
         training,
         n_images=training.n_images | {name: before + n},
-        n_groups=training.n_groups + n_prompts,
         accuracy=float((rehearsal.log_proba.argmax(axis=1) == rehearsal.codes).mean()),
         log_loss=float(-truth.mean()),
     )
-
-
-def _log_sum(words: Float) -> Float:
-    """Return the logarithm of what probabilities add up to, shape (n, 1): 1, but for the precision of a file."""
-    return np.asarray(np.log(np.exp(words).sum(axis=1, keepdims=True)))
