@@ -1,17 +1,21 @@
-"""What the statements of a campaign audit are worth: false alarms, intruders found, shares and their intervals.
+r"""What the statements of a campaign audit are worth: false alarms, intruders found, shares and their intervals.
 
-    python benchmarks/audit.py path/to/sdnext-gallery.csv --csv benchmarks/audit.csv
+    python benchmarks/audit.py path/to/sdnext-gallery.csv --draws 120 --csv benchmarks/audit.csv
+    python benchmarks/audit.py path/to/imagen-prompts.csv --draws 120 --repeats 40 --csv benchmarks/audit-prompts.csv \
+        --kin glid-3-xl,latent-diffusion --kin pixray-simulacra,stable-diffusion-beta
 
-The table needs model and prompt_id and should name the lineage; every model should have an image of every prompt. Every
-image is judged by an attributor that never saw its prompt (five folds), with the rehearsal of that very attributor.
+The table needs model and prompt_id and should name the lineage; models should have images of the same prompts. Sets are
+of one image for each of at most 15 prompts. Every image is judged by an attributor that never saw its prompt (five
+folds), with the rehearsal of that very attributor.
 
 - ``clean``: the images of one claimed model. ``flagged`` is the rate of false alarms at 0.05.
 - ``swapped N other|within``: N images of the set are another model's, of another lineage or of the same.
 - ``mixture``: 75 images of five models, 15 of each or in random shares. ``error`` is the mean absolute error of
   the five shares, ``error_all`` of those of all candidates; ``coverage`` is how often their 95% intervals hold.
 
-``half`` is the part of the claimed (or mixed) models by name: constants were chosen on all of them. ``low`` and
-``high`` are a 95% Wilson interval of ``flagged``; sets share images, so that it is too narrow.
+``half`` is the part of the claimed (or mixed) models by name: constants were chosen on all models of
+the gallery, and on no other table. ``low`` and ``high`` are a 95% Wilson interval of ``flagged``; sets share images, so
+that it is too narrow.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ from morelli.encoders.default import default_encoder
 
 FOLDS = 5
 LEVEL = 0.05
+SIZE = 15
 COLUMNS = (
     "case", "half", "n", "flagged", "low", "high", "precision", "share", "error", "error_all", "coverage",
     "coverage_all",
@@ -50,9 +55,10 @@ class World:
     log_proba: NDArray[np.float64]
     open_set_p: NDArray[np.float64]
     model: NDArray[np.int64]
+    prompt: NDArray[np.int64]
     fold: NDArray[np.int64]
     rehearsals: list[Rehearsal]
-    lineage: NDArray[np.str_]
+    lineage: NDArray[np.object_]
 
     @property
     def k(self) -> int:
@@ -63,8 +69,20 @@ class World:
         """Return the rows of a model's images."""
         return np.flatnonzero(self.model == model)
 
+    def draw(self, models: tuple[int, ...], rng: np.random.Generator) -> list[NDArray[np.intp]]:
+        """Return one row for each of at most 15 prompts that all models have, the same prompts for all."""
+        rows = [self.of(model) for model in models]
+        prompts = sorted(set.intersection(*(set(self.prompt[own]) for own in rows)))
+        if len(prompts) > SIZE:
+            prompts = list(rng.permutation(prompts)[:SIZE])
+        found = []
+        for own in rows:
+            of = [own[self.prompt[own] == prompt] for prompt in prompts]
+            found.append(np.array([one[0] if len(one) == 1 else rng.choice(one) for one in of]))
+        return found
 
-def world(table: Path, cache: Path) -> World:
+
+def world(table: Path, cache: Path, kin: list[str]) -> World:
     catalog = build_catalog(table)
     features = extract(catalog, join_encoders(default_encoder()), cache=FeatureCache(cache))
     names, model = np.unique(catalog.text("model").astype(str), return_inverse=True)
@@ -80,8 +98,11 @@ def world(table: Path, cache: Path) -> World:
         words[test], p[test] = np.log(np.maximum(answers.proba, 1e-300)), answers.open_set_p
         rehearsals.append(attributor.rehearsal)
         print(f"fold {number + 1} of {FOLDS}", flush=True)
-    lineage = np.array([str(lineages[np.flatnonzero(model == k)[0]]) for k in range(len(names))])
-    return World(words, p, model, fold, rehearsals, lineage)
+    first = [lineages[np.flatnonzero(model == k)[0]] for k in range(len(names))]
+    lineage = np.array([name if of is None else str(of) for name, of in zip(names, first, strict=True)], dtype=object)
+    for together in kin:
+        lineage[np.isin(names, together.split(","))] = together
+    return World(words, p, model, prompts, fold, rehearsals, lineage)
 
 
 def sets(world: World, swapped: int, kind: str, draws: int, seed: int) -> list[dict[str, object]]:
@@ -89,20 +110,23 @@ def sets(world: World, swapped: int, kind: str, draws: int, seed: int) -> list[d
     rows = []
     for draw in range(draws):
         claimed = draw % world.k if kind == "clean" else int(rng.integers(world.k))
-        own = world.of(claimed).copy()
         intruders = np.empty(0, dtype=np.int64)
-        if kind != "clean":
+        if kind == "clean":
+            (own,) = world.draw((claimed,), rng)
+        else:
             kin = world.lineage == world.lineage[claimed]
             rivals = np.flatnonzero(~kin if kind == "other" else kin & (np.arange(world.k) != claimed))
             if not len(rivals):
                 continue
-            intruders = rng.permutation(len(own))[:swapped]
-            own[intruders] = world.of(int(rng.choice(rivals)))[intruders]
+            places = rng.permutation(min(SIZE, len(world.of(claimed))))[:swapped]
+            own, others = world.draw((claimed, int(rng.choice(rivals))), rng)
+            places = places[places < len(own)]
+            own[places] = intruders = others[places]
         found = test_consistency(
             world.log_proba[own], world.open_set_p[own], [claimed], world.rehearsals, judge=world.fold[own],
             level=LEVEL, n_draws=400, seed=draw, power=False,
         )  # fmt: skip
-        hit = np.isin(found.order[:swapped], intruders).mean() if swapped else None
+        hit = np.isin(own[found.order[:swapped]], intruders).mean() if swapped else None
         rows.append(
             {"half": claimed % 2, "flagged": not found.consistent, "precision": hit, "share": found.share_estimate}
         )
@@ -114,7 +138,8 @@ def mixtures(world: World, draws: int, seed: int) -> list[dict[str, object]]:
     rows = []
     for draw in range(draws):
         half = draw % 2
-        models = rng.choice(np.arange(world.k)[np.arange(world.k) % 2 == half], 5, replace=False)
+        of_half = np.flatnonzero(np.arange(world.k) % 2 == half)
+        models = rng.choice(of_half if len(of_half) >= 5 else world.k, 5, replace=False)
         if draw // 2 % 2:
             counts = np.minimum(rng.multinomial(75, rng.dirichlet(np.full(5, 2.0))), 15)
         else:
@@ -156,13 +181,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
     parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=1, help="sets of each model without swaps, where it has more")
+    parser.add_argument("--kin", action="append", default=[], help="models of one lineage, where the table names none")
     parser.add_argument("--cache", type=Path, default=Path("audit-features.sqlite"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--csv", type=Path, help="write the rows here too")
     arguments = parser.parse_args()
 
-    made = world(arguments.table, arguments.cache)
-    lines = summed("clean", sets(made, 0, "clean", made.k, arguments.seed))
+    made = world(arguments.table, arguments.cache, arguments.kin)
+    lines = summed("clean", sets(made, 0, "clean", made.k * arguments.repeats, arguments.seed))
     for swapped in (1, 2, 3, 5, 8):
         for kind in ("other", "within"):
             lines += summed(f"swapped {swapped} {kind}", sets(made, swapped, kind, arguments.draws, arguments.seed))
