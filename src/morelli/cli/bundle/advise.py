@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,9 +20,6 @@ from morelli.cli._common import (
     progress,
 )
 from morelli.cli._sections import SeedOption, tell_sections
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["advise"]
 
@@ -70,33 +67,24 @@ def advise(
     from morelli.audit.versions import advise as advise_on
 
     known = Bundle.load(bundle)
-    curve, used, in_use = None, None, None
+    usage, curve = None, None
+    if verdicts == "-":
+        usage = count_verdicts(sys.stdin.buffer)
+    elif verdicts is not None:
+        with Path(verdicts).open("rb") as stream:
+            usage = count_verdicts(stream)
     if catalog is not None:
         images = open_catalog(catalog, split)
-        with progress("Judging") as bar:
+        with progress("Measuring") as measuring, progress("Judging") as judging:
             curve = measure_curve(
-                known, images, cache=open_cache(cache, no_cache), workers=workers, progress=bar, seed=seed
+                known,
+                images,
+                cache=open_cache(cache, no_cache),
+                workers=workers,
+                progress=measuring,
+                judging=judging,
+                seed=seed,
             )
-    if verdicts is not None:
-        if verdicts == "-":
-            used, n, unknown = count_verdicts(_verdicts(sys.stdin.buffer))
-        else:
-            with Path(verdicts).open("rb") as stream:
-                used, n, unknown = count_verdicts(_verdicts(stream))
-        in_use = (n, unknown)
-    section = advice_section(advise_on(known, target=target, curve=curve, used=used, seed=seed), in_use)
+    section = advice_section(advise_on(known, target=target, curve=curve, usage=usage, seed=seed))
     about = {"bundle": known.id, "target": target, "seed": seed}
     tell_sections([section], output, as_json, title=f"References of {known.name}", provenance=about, desk="audit")
-
-
-def _verdicts(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield verdicts; say how many lines are none."""
-    from morelli.audit.ledger import read_verdicts
-
-    problems = 0
-    for line in read_verdicts(stream):
-        if line.filed is not None:
-            yield line.filed.verdict
-        problems += line.problem is not None
-    if problems:
-        typer.echo(f"{problems} lines are no verdicts, and were not counted.", err=True)
