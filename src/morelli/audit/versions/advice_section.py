@@ -14,9 +14,9 @@ __all__ = ["advice_section"]
 
 _WORDS = {
     "enough": "enough",
-    "more": "more references",
-    "far": "more of the same will hardly do",
-    "cannot say": "too few images to say",
+    "more": "more needed",
+    "far": "out of reach",
+    "cannot say": "cannot say",
 }
 _MOST_NAMES = 6
 
@@ -147,11 +147,11 @@ def _table(advice: Advice) -> Table:
         "Candidates, the worst first",
         columns,
         tuple(rows),
-        "Named right: images judged by what had not seen their prompts. To know: images with which it can be said "
-        "whether the target is reached. With twice: named right, foreseen with twice as many references of all. "
-        "Needed: references of all with which the target is as likely reached as not. Both are drawn towards what all "
-        "candidates do, since the worst of many partly has the worst luck. Last half bought: points of the probability "
-        "that the truth is given.",
+        "Named right: images judged by what had not seen their prompts. Out of reach: even with as many references as "
+        "can be foreseen. To know: images with which it can be said whether the target is reached. With twice: named "
+        "right, foreseen with twice as many references of all. Needed: references of all with which the target is as "
+        "likely reached as not. Both are drawn towards what all candidates do, since the worst of many partly has the "
+        "worst luck. Last half bought: points of the probability that the truth is given.",
     )
 
 

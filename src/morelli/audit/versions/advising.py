@@ -145,10 +145,7 @@ def advise(
         codes, groups, named = curve.codes, curve.groups, curve.named[-1]
     recalls = measure_recalls(codes, named, groups, k)
     law = None if curve is None else ErrorLaw(curve, recalls, seed)
-    # Candidates that were enrolled since the fit were shown to no hidden model, nor to images of the others.
-    late = np.zeros(k, dtype=np.bool_)
-    if curve is None and len(rehearsal.hidden_codes):
-        late[:] = np.isnan(rehearsal.hidden_log_proba).all(axis=0)
+    late = np.zeros(k, dtype=np.bool_) if curve is not None else _enrolled(bundle)
     found = [
         _advise_on(bundle.classes, place, target, codes, named, recalls, law, usage, bool(late[place]))
         for place in range(k)
@@ -206,6 +203,13 @@ def _advise_on(
     )
 
 
+def _enrolled(bundle: Bundle) -> NDArray[np.bool_]:
+    """Return which candidates came after the fit: they were shown no hidden model, or a note of the bundle says so."""
+    unseen = bundle.attributor.rehearsal.hidden_log_proba
+    late = np.array([any(note.startswith(f"{name} was enrolled") for note in bundle.notes) for name in bundle.classes])
+    return np.asarray(late | np.isnan(unseen).all(axis=0) if len(unseen) else late)
+
+
 def _notes(
     bundle: Bundle, curve: Curve | None, recalls: Recalls, late: NDArray[np.bool_], usage: Usage | None
 ) -> list[str]:
@@ -217,7 +221,10 @@ def _notes(
         notes.append(f"None of the images is of {', '.join(absent)}.")
     if late.any():
         names = ", ".join(name for name, one in zip(bundle.classes, late, strict=True) if one)
-        notes.append(f"{names}: enrolled after the fit, so that it was not seen which images of others they claim.")
+        notes.append(
+            f"Enrolled after the fit: {names}. From the bundle alone, how many of their images are named right was "
+            "partly set and not found, and which images of others they claim was not seen; --catalog finds out both."
+        )
     if usage is not None:
         strangers = sum(used.named for name, used in usage.candidates.items() if name not in bundle.classes)
         if strangers:

@@ -49,17 +49,25 @@ def _sentences(diff: BundleDiff) -> list[str]:
 
 
 def _candidates(diff: BundleDiff) -> str:
-    both = sum(one.what in ("changed", "same") for one in diff.classes)
-    words = [f"{both} candidates are in both"]
+    changed, same = diff.changed("changed"), diff.changed("same")
+    both = len(changed) + len(same)
+    other = "other numbers of references, versions or lineages"
+    if not changed:
+        with_what = "with as many references of each" if both else ""
+    elif not same:
+        with_what = f"all with {other}"
+    else:
+        with_what = f"{len(changed)} of them ({_listed(changed)}) with {other}"
+    words = [", ".join(part for part in (f"{_are(both)} in both", with_what) if part)]
     for what in ("added", "removed"):
         names = diff.changed(what)
         if names:
-            words.append(f"{len(names)} {'is' if len(names) == 1 else 'are'} {what} ({_listed(names)})")
-    changed = diff.changed("changed")
-    if changed:
-        which = "all" if len(changed) == both else f"{len(changed)} ({_listed(changed)})"
-        words.append(f"of those in both, {which} have other numbers of references, versions or lineages")
+            words.append(f"{len(names)} {what} ({_listed(names)})")
     return f"{'; '.join(words)}."
+
+
+def _are(n: int) -> str:
+    return f"{n} candidate is" if n == 1 else f"{n} candidates are"
 
 
 def _listed(names: tuple[str, ...]) -> str:
