@@ -8,9 +8,10 @@ table has a row for each draw and candidate: what was measured out of fold (``re
 (``foreseen``, 80% interval), and seen on ``n`` held-out images with half (``right_half``) and all (``right_all``).
 
 Printed are, over all draws: the share foreseen and the share that came, and in how many draws the interval of all
-candidates together held the latter; candidates in four parts by what was foreseen; the root mean square of what is
-foreseen for single candidates less what came, beside that of taking the measured recall as it is, or the mean of all;
-and how far intervals of candidates hold, simulated as if what came had been drawn from them.
+candidates together held the latter (with the scatter of the held-out prompts, of which it cannot know); candidates in
+four parts by what was foreseen; the root mean square of what is foreseen for single candidates less what came, beside
+that of taking the measured recall as it is, or the mean of all; and how far intervals of candidates hold, simulated as
+if what came had been drawn from them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ def right(bundle: Bundle, X: np.ndarray, truth: np.ndarray) -> dict[str, int]:
 
 
 def draw(catalog: Catalog, cache: FeatureCache, number: int) -> tuple[list[dict], tuple[float, float, float]]:
-    """Return the rows of one draw, and the recall that is foreseen over all candidates, with its interval."""
+    """Return the rows of one draw, and the recall that is foreseen over all candidates, with its interval.
+
+    The interval is for the held-out prompts: it is as wide as the foreseen one and the scatter of prompts together.
+    """
     prompts = catalog.text("prompt_id").astype(str)
     names = np.random.default_rng(number).permutation(np.unique(prompts))
     held = len(names) // HELD_OUT
@@ -60,7 +64,11 @@ def draw(catalog: Catalog, cache: FeatureCache, number: int) -> tuple[list[dict]
         }
         for one in sorted(advice.classes, key=lambda one: one.name)
     ]  # fmt: skip
-    return rows, (advice.foreseen.value, advice.foreseen.low, advice.foreseen.high)
+    named = np.array(bundles[1].classes)[bundles[1].attributor.answer(features.X).proba.argmax(axis=1)]
+    by_prompt = [float((named == truth)[judged.text("prompt_id") == prompt].mean()) for prompt in names[:held]]
+    scatter = 1.2816 * np.std(by_prompt, ddof=1) / np.sqrt(held)
+    value, low, high = advice.foreseen.value, advice.foreseen.low, advice.foreseen.high
+    return rows, (value, value - np.hypot(value - low, scatter), value + np.hypot(high - value, scatter))
 
 
 def main() -> None:

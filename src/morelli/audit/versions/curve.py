@@ -65,7 +65,6 @@ def measure_curve(
     cache: FeatureCache | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
-    judging: Progress | None = None,
     seed: int = 0,
 ) -> Curve:
     """Judge references out of fold, by discriminants fitted to shares of the others.
@@ -78,10 +77,10 @@ def measure_curve(
     bundle : Bundle
     catalog : Catalog
         References of its candidates; other rows are passed over, and counted in a note.
-    cache, workers, progress
+    cache, workers
         As for :func:`morelli.encoders.extract`.
-    judging : callable, optional
-        Is told how many discriminants are fitted, and of how many.
+    progress : callable, optional
+        Is told how many images are measured, and of how many; then the same of fits.
     seed : int, default 0
         Deals prompts to folds, and chooses shares of them.
 
@@ -104,7 +103,7 @@ def measure_curve(
             f"there are {n_classes} and {n_prompts} among the {len(catalog)} that were given."
         )
     fold, leaks = deal_references(codes, groups, classes, N_FOLDS, seed)
-    fused, known = _judged(bundle, features, codes, groups, fold, seed, judging)
+    fused, known = _judged(bundle, features, codes, groups, fold, seed, progress)
     # Discriminants that know less are surer than they should be: each share needs a temperature of its own.
     log_proba = np.stack([DoubtedTemperature().fit(words, codes).transform(words) for words in fused])
     truth = np.exp(log_proba[:, np.arange(len(codes)), codes])
@@ -142,7 +141,7 @@ def _measured(
 
 
 def _judged(
-    bundle: Bundle, features: Features, codes: Ints, groups: Ints, fold: Ints, seed: int, judging: Progress | None
+    bundle: Bundle, features: Features, codes: Ints, groups: Ints, fold: Ints, seed: int, progress: Progress | None
 ) -> tuple[Float, Float]:
     """Return what families say together, shape (shares, n, K), and the references behind it, as in `Curve.known`."""
     home, k = bundle.attributor.home, len(bundle.classes)
@@ -164,8 +163,8 @@ def _judged(
             seen = see(references.discriminants(rows), blocks, X[test])
             fused[row, test] = np.tensordot(weights, seen.log_likelihood, axes=1)
             known[row] += np.bincount(codes[rows], minlength=k) * asked
-            if judging is not None:
-                judging(number * len(SHARES) + row + 1, n_folds * len(SHARES))
+            if progress is not None:
+                progress(number * len(SHARES) + row + 1, n_folds * len(SHARES))
     return fused, known / np.maximum(np.bincount(codes, minlength=k), 1)
 
 

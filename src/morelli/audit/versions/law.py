@@ -5,9 +5,10 @@ Errors fall about as a power of the number n of references,
 .. math:: e(n) \propto n^{-b}
 
 The exponent b is read off the probability that a truth lacks of 1: a dozen images say far more by it than by how many
-of them are named right. A candidate's own exponent is drawn towards that of all, as far as candidates differ by no more
-than chance. What is foreseen is then the recall of now, moved along the law; both are uncertain, and intervals are of
-draws of both.
+of them are named right. It is that of all candidates together: a candidate that had bad luck with its images seems to
+have learned little as well, so that its own exponent would count the same luck twice (``benchmarks/advise.py``). How
+far exponents of candidates differ beyond chance widens the intervals. What is foreseen is the recall of now, moved along
+the law; both are uncertain, and intervals are of draws of both.
 
 References
 ----------
@@ -101,7 +102,7 @@ class ErrorLaw:
         self._own = _exponent(self._errors, known[:, None, :])
         self._all = _exponent(pooled, (known @ share)[:, None])
         self._n_groups = n_groups
-        self._exponents = self._shrunk(rng)
+        self._exponents = self._drawn(rng)
         right = np.bincount(curve.groups, weights=curve.named[-1] == curve.codes, minlength=n_groups)
         self._lost_of_all = 1 - (weights @ right) / totals.sum(axis=1)
         middles = recalls.middle + self._farther * (self._lost_of_all[0] - self._lost_of_all[1:])
@@ -112,18 +113,14 @@ class ErrorLaw:
         """How much farther draws lie apart than resamples of so few prompts."""
         return stretch(self._n_groups, _NARROW)
 
-    def _shrunk(self, rng: np.random.Generator) -> Float:
-        """Draw exponents of candidates, shape (draws, K), with the spread that is left after they were drawn to all."""
+    def _drawn(self, rng: np.random.Generator) -> Float:
+        """Draw exponents of candidates, shape (draws, K): that of all, with the spread that is no chance."""
         own = self._own[0]
-        there = np.isfinite(self._own).sum(axis=0) > N_DRAWS / 2
-        noise = np.full(len(own), np.nan)
-        noise[there] = np.nanvar(self._own[1:, there], axis=0)
-        there &= np.isfinite(own)
-        between = max(0.0, float(np.var(own[there]) - noise[there].mean())) if there.sum() > 1 else 0.0
-        share = np.divide(between, between + noise, out=np.zeros(len(own)), where=there & (between > 0))
-        around = np.where(there, own, self._all[0])
-        middle = share * around + (1 - share) * (self._all[0] + self._farther * (self._all[1:, None] - self._all[0]))
-        return np.asarray(middle + np.sqrt((1 - share) * between) * rng.standard_normal(middle.shape))
+        there = np.isfinite(own) & (np.isfinite(self._own).sum(axis=0) > N_DRAWS / 2)
+        noise = np.nanvar(self._own[1:, there], axis=0)
+        between = max(0.0, float(np.var(own[there]) - noise.mean())) if there.sum() > 1 else 0.0
+        middle = self._all[0] + self._farther * (self._all[1:, None] - self._all[0])
+        return np.asarray(middle + np.sqrt(between) * rng.standard_normal((N_DRAWS, len(own))))
 
     @property
     def steepness(self) -> Estimate:

@@ -49,9 +49,10 @@ def advise(
 ) -> None:
     """Say which candidates need more references, how many, and what the last ones bought.
 
-    A bundle knows how its references were named while it did not know their prompts. With --catalog they are judged
-    anew by discriminants that knew half as many: errors fall as a power of their number, and where that is sure enough
-    the number that reaches the target is foreseen. Where it is not, the answer says so.
+    A bundle knows how its references were named while it did not know their prompts, and so which candidates reach the
+    target, which do not, and how many images it would take to know. With --catalog its references are judged
+    anew by what knew half as many: errors fall as a power of their number, and from that is foreseen what twice as
+    many would bring, and how many the target takes. With --verdicts it is counted what candidates meet in use.
 
     Examples:
 
@@ -75,15 +76,9 @@ def advise(
             usage = count_verdicts(stream)
     if catalog is not None:
         images = open_catalog(catalog, split)
-        with progress("Measuring") as measuring, progress("Judging") as judging:
+        with progress("Judging") as bar:
             curve = measure_curve(
-                known,
-                images,
-                cache=open_cache(cache, no_cache),
-                workers=workers,
-                progress=measuring,
-                judging=judging,
-                seed=seed,
+                known, images, cache=open_cache(cache, no_cache), workers=workers, progress=bar, seed=seed
             )
     section = advice_section(advise_on(known, target=target, curve=curve, usage=usage, seed=seed))
     about = {"bundle": known.id, "target": target, "seed": seed}
