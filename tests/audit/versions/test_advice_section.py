@@ -31,7 +31,7 @@ def test_the_first_sentence_is_the_conclusion():
     )
     text = " ".join(findings.sentences)
     assert "with 80, twice as many as there are" in text and "Doubling references takes away" in text
-    assert "More references are needed for model" in text and "(has 40, needs" in text
+    assert "Below the target: model" in text and "(has 40, needs" in text
     assert [row[0] for row in findings.tables[0].rows] == [one.name for one in advice.classes]
     assert len(findings.charts[0].bars) == 20 and not findings.unanswered
 

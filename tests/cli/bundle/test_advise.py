@@ -54,7 +54,7 @@ def test_references_and_verdicts(cli, bundle, references, verdicts, tmp_path):
     assert found["acnet-gan"]["used"] == {"named": 8, "ambiguous": 3, "rival": "realsr-df2k"}
     assert values["usage"]["problems"] == 2 and values["usage"]["unknown"] == 2
     page = (out / "audit.html").read_text(encoding="utf-8")
-    assert "In use, 2 of 10 verdicts are unknown." in page and "2 lines of the verdicts" in page
+    assert "In use, 2 of 10 verdicts are unknown." in page and "were not counted: 2." in page
     again = cli(*command)
     assert "of 100 images are named right by what has not seen their prompts" in again.stdout
 

@@ -14,7 +14,7 @@ __all__ = ["advice_section"]
 
 _WORDS = {
     "enough": "enough",
-    "more": "more needed",
+    "more": "below",
     "far": "out of reach",
     "cannot say": "cannot say",
 }
@@ -44,7 +44,7 @@ def _sentences(advice: Advice) -> list[str]:
         _overall(advice),
     ]
     if by["more"]:
-        sentences.append(f"More references are needed for {_listed(by['more'], _need)}.")
+        sentences.append(f"Below the target: {_listed(by['more'], _need)}.")
     if by["far"]:
         most = max(one.needed.most for one in by["far"] if one.needed is not None)
         sentences.append(

@@ -230,5 +230,5 @@ def _notes(
         if strangers:
             notes.append(f"{strangers} of {usage.n} verdicts name somebody who is no candidate of this bundle.")
         if usage.problems:
-            notes.append(f"{usage.problems} lines of the verdicts could not be read as such, and were not counted.")
+            notes.append(f"Lines that are no verdicts, and were not counted: {usage.problems}.")
     return notes

@@ -13,7 +13,7 @@ from morelli.attributors import Bundle
 from morelli.attributors._folding import deal_references
 from morelli.attributors._references import References
 from morelli.attributors.doubt import DoubtedTemperature
-from morelli.attributors.enrolment.enrolling import views_of
+from morelli.attributors.enrolment import views_of
 from morelli.attributors.sighting import see
 from morelli.catalog import Catalog, group_catalog
 from morelli.encoders import FeatureCache, Features, extract

@@ -7,8 +7,8 @@ Errors fall about as a power of the number n of references,
 The exponent b is read off the probability that a truth lacks of 1: a dozen images say far more by it than by how many
 of them are named right. It is that of all candidates together: a candidate that had bad luck with its images seems to
 have learned little as well, so that its own exponent would count the same luck twice (``benchmarks/advise.py``). How
-far exponents of candidates differ beyond chance widens the intervals. What is foreseen is the recall of now, moved along
-the law; both are uncertain, and intervals are of draws of both.
+far exponents of candidates differ beyond chance widens the intervals. What is foreseen is the recall of now, moved
+along the law; both are uncertain, and intervals are of draws of both.
 
 References
 ----------
