@@ -74,6 +74,12 @@ def test_far_is_where_even_many_more_do_not_do():
     assert all(one.needed.value is None and one.needed.most == 240 for one in advice.classes)
 
 
+def test_few_images_are_no_reason_to_give_up():
+    advice = advise(known(20), curve=planted(2, prompts=6, lost=0.97, b=0.05)[0])
+    assert any(one.needed.low is None for one in advice.classes if one.advice == "more")
+    assert "far" not in {one.advice for one in advice.classes}
+
+
 def test_all_right():
     curve, _ = planted(0, lost=1e-9, prompts=20)
     advice = advise(known(20), curve=curve)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from morelli.errors import MorelliError
 __all__ = ["Advice", "ClassAdvice", "advise"]
 
 Ints = NDArray[np.int64]
+
+LEAST_FOR_FAR: Final = 10
+"""Images below which no candidate is called out of reach: of five, none or one right is mostly bad luck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class ClassAdvice:
         References of every candidate with which the target is foreseen.
     advice : {"enough", "more", "far", "cannot say"}
         Whether the interval of `recall` lies above the target, below it, or on both sides. Far: below, and so many
-        references as can be foreseen would not do.
+        references as can be foreseen would not do; only said of ten images or more.
     used : Used or None
         What it meets in use.
     """
@@ -183,7 +186,7 @@ def _advise_on(
     rival, lost = min(wrong.items(), key=lambda item: (-item[1], item[0])) if wrong else (None, 0)
     advice = "enough" if low >= target else "more" if high < target else "cannot say"
     needed = None if law is None or advice == "enough" else law.needed(place, target)
-    if advice == "more" and needed is not None and needed.low is None:
+    if advice == "more" and n >= LEAST_FOR_FAR and needed is not None and needed.low is None:
         advice = "far"
     return ClassAdvice(
         name=classes[place],
