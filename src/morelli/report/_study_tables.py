@@ -160,7 +160,7 @@ def table_rich(table: Table, width: int = 100) -> RichTable:
     said = ", ".join(f"{table.columns[i].title} {shown(table.rows[0][i], 'text')}" for i in same)
     columns = [_Shown.of(table, i) for i in range(len(table.columns)) if i not in same]
     for i in range(len(columns) - 2, -1, -1):
-        if columns[i].title.endswith("95% from") and columns[i + 1].title == "to":
+        if columns[i].title.endswith("% from") and columns[i + 1].title == "to":
             columns[i : i + 2] = [columns[i].until(columns[i + 1])]
     while len(columns) > 2 and sum(one.width + 3 for one in columns) > width:
         # Text says what a row is about; of the figures those at the end say least, but for the number of images.
@@ -198,7 +198,9 @@ class _Shown:
     def until(self, high: _Shown) -> _Shown:
         """Return one column for an interval."""
         pairs = zip(self.cells, high.cells, strict=True)
-        return _Shown("95%", tuple(NOTHING if low == NOTHING else f"{low} to {end}" for low, end in pairs), False)
+        return _Shown(
+            self.title.split()[-2], tuple(NOTHING if low == NOTHING else f"{low} to {end}" for low, end in pairs), False
+        )
 
     @property
     def width(self) -> int:

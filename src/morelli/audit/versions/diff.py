@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from morelli.attributors import Bundle
@@ -21,7 +21,8 @@ class ClassChange:
     ----------
     name : str
     what : {"added", "removed", "changed", "same"}
-        Added: only the second has it. Changed: number of references, versions or lineage are not the same.
+        Added: only the second has it. Changed: number of references, versions or lineage are not the same. Which
+        images are whose a bundle does not tell.
     images : tuple of (int or None)
         References in the first and in the second.
     versions : tuple of mapping of str to int
@@ -61,7 +62,7 @@ class BundleDiff:
     views: dict[str, tuple[float | None, float | None]]
     images: tuple[int, int, int]
     prompts: tuple[int, int, int]
-    common: CommonTest | None = field(default=None)
+    common: CommonTest | None = None
 
     @property
     def same(self) -> bool:
@@ -77,9 +78,7 @@ class BundleDiff:
         return {
             "same": self.same,
             "facts": {name: list(values) for name, values in self.facts.items()},
-            "classes": [
-                {name: getattr(one, name) for name in ClassChange.__dataclass_fields__} for one in self.classes
-            ],
+            "classes": [asdict(one) for one in self.classes],
             "weights": {name: list(values) for name, values in self.weights.items()},
             "views": {name: list(values) for name, values in self.views.items()},
             "images": dict(zip(("both", "only_first", "only_second"), self.images, strict=True)),

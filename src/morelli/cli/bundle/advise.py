@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,9 +20,6 @@ from morelli.cli._common import (
     progress,
 )
 from morelli.cli._sections import SeedOption, tell_sections
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["advise"]
 
@@ -52,9 +49,10 @@ def advise(
 ) -> None:
     """Say which candidates need more references, how many, and what the last ones bought.
 
-    A bundle knows how its references were named while it did not know their prompts. With --catalog they are judged
-    anew by discriminants that knew half as many: errors fall as a power of their number, and where that is sure enough
-    the number that reaches the target is foreseen. Where it is not, the answer says so.
+    A bundle knows how its references were named while it did not know their prompts, and so which candidates reach the
+    target, which do not, and how many images it would take to know. With --catalog its references are judged
+    anew by what knew half as many: errors fall as a power of their number, and from that is foreseen what twice as
+    many would bring, and how many the target takes. With --verdicts it is counted what candidates meet in use.
 
     Examples:
 
@@ -70,33 +68,18 @@ def advise(
     from morelli.audit.versions import advise as advise_on
 
     known = Bundle.load(bundle)
-    curve, used, in_use = None, None, None
+    usage, curve = None, None
+    if verdicts == "-":
+        usage = count_verdicts(sys.stdin.buffer)
+    elif verdicts is not None:
+        with Path(verdicts).open("rb") as stream:
+            usage = count_verdicts(stream)
     if catalog is not None:
         images = open_catalog(catalog, split)
         with progress("Judging") as bar:
             curve = measure_curve(
                 known, images, cache=open_cache(cache, no_cache), workers=workers, progress=bar, seed=seed
             )
-    if verdicts is not None:
-        if verdicts == "-":
-            used, n, unknown = count_verdicts(_verdicts(sys.stdin.buffer))
-        else:
-            with Path(verdicts).open("rb") as stream:
-                used, n, unknown = count_verdicts(_verdicts(stream))
-        in_use = (n, unknown)
-    section = advice_section(advise_on(known, target=target, curve=curve, used=used, seed=seed), in_use)
+    section = advice_section(advise_on(known, target=target, curve=curve, usage=usage, seed=seed))
     about = {"bundle": known.id, "target": target, "seed": seed}
     tell_sections([section], output, as_json, title=f"References of {known.name}", provenance=about, desk="audit")
-
-
-def _verdicts(stream: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield verdicts; say how many lines are none."""
-    from morelli.audit.ledger import read_verdicts
-
-    problems = 0
-    for line in read_verdicts(stream):
-        if line.filed is not None:
-            yield line.filed.verdict
-        problems += line.problem is not None
-    if problems:
-        typer.echo(f"{problems} lines are no verdicts, and were not counted.", err=True)

@@ -41,8 +41,8 @@ def diff(
 ) -> None:
     """Say what sets two bundles apart: candidates, references, recipe, weights, calibration and thresholds.
 
-    With --catalog both judge the same images, and their accuracies are compared image by image. Images and prompts
-    that either bundle has seen are left out, and counted.
+    With --catalog both judge the same images, and their accuracies are compared image by image and candidate by
+    candidate: what the new references bought. Images and prompts that either bundle has seen are left out, and counted.
 
     Examples:
 
