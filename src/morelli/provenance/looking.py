@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, islice
-from typing import Final
 
-from morelli._processes import WorkerDied, map_in_processes, processors
+from morelli._processes import map_images
 from morelli.encoders import Encoder, Extraction
-from morelli.errors import ImageReadError, MorelliError, NotEnoughDataError
-from morelli.images import Limits, estimate_quality
-from morelli.provenance import ImageFile, Layer, Provenance, Settings, make_layers
+from morelli.encoders.extract import measure_image
+from morelli.errors import ImageReadError
+from morelli.images import Limits
+from morelli.provenance.facts import Provenance
 from morelli.provenance.inspecting import examine, open_file, unread
+from morelli.provenance.layers import Layer, Settings, make_layers
+from morelli.provenance.shipping import Shipped, install_registered, registered
 
 __all__ = ["Look", "look_at"]
-
-_FEW: Final = 48
-"""Fewer images than this are not worth the start of processes, about a second and a half."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What came of one file.
+    """What came of one file. All of it is about the same bytes, whatever becomes of the file meanwhile.
 
     Attributes
     ----------
@@ -44,9 +42,9 @@ class Look:
 
 
 def look_at(
-    paths: Iterator[str], encoder: Encoder, settings: Settings, layers: Mapping[str, Layer], workers: int | None
-) -> Iterator[Look]:
-    """Yield a look at each file, in their order, with only a few of them in memory at any time.
+    paths: Iterator[str], encoder: Encoder, settings: Settings, layers: Mapping[str, Layer], workers: int | None = None
+) -> Generator[Look, None, None]:
+    """Look at files one after the other, in their order, with only a few of them in memory at any time.
 
     Parameters
     ----------
@@ -57,30 +55,28 @@ def look_at(
         Of the layers; its limits hold for decoding too.
     layers : mapping of str to Layer
         What is examined, as :func:`morelli.provenance.make_layers` made it of `settings`; processes make their own.
-    workers : int or None
-        Processes; 1 works in this one. By default as many as processors, and 1 for a few dozen files.
+    workers : int, optional
+        As for :func:`morelli.encoders.iter_extract`.
+
+    Yields
+    ------
+    Look
+        One for each path. Closing the iterator early stops the workers.
 
     Raises
     ------
     MorelliError
-        A worker process died.
+        There are no workers, or one has died.
     """
-    if workers is None:
-        first = list(islice(paths, _FEW))
-        paths = chain(first, paths)
-        workers = processors() if len(first) == _FEW else 1
-    if workers == 1:
-        yield from map(_Looker(encoder, layers, settings.limits), paths)
-        return
-    try:
-        # Not every kind of read-only mapping can be sent to every kind of process.
-        arguments = (encoder, replace(settings, options=dict(settings.options)), tuple(layers))
-        yield from map_in_processes(_look, paths, workers, initializer=_initialise, initargs=arguments)
-    except WorkerDied as error:
-        raise MorelliError(
-            f"A process that looked at images has died, perhaps for want of memory. {error} "
-            "Use fewer workers; one works in this process."
-        ) from error
+    # Not every kind of read-only mapping can be sent to every kind of process.
+    sent = replace(settings, options=dict(settings.options))
+    return map_images(
+        _Looker(encoder, layers, settings.limits),
+        paths,
+        workers,
+        make=_make_looker,
+        arguments=(encoder, sent, tuple(layers), registered()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +90,15 @@ class _Looker:
             file = open_file(path, self.limits)
         except ImageReadError as error:
             return Look(None, 0, unread(path, error), Extraction(path, error=error))
-        provenance = examine(file, self.layers)
-        return Look(file.sha256, len(file.data), provenance, self._measure(path, file), file.phash)
-
-    def _measure(self, path: str, file: ImageFile) -> Extraction:
-        image = file.pixels
+        provenance, image = examine(file, self.layers), file.pixels
         if isinstance(image, ImageReadError):
-            return Extraction(path, error=image)
-        try:
-            return Extraction(path, image.facts, self.encoder.encode(image.pixels), estimate_quality(image))
-        except NotEnoughDataError as error:
-            return Extraction(path, image.facts, error=ImageReadError(file.uri, "too-small", str(error)))
-        except MorelliError as error:
-            return Extraction(path, image.facts, error=error)
+            extraction = Extraction(path, error=image)
+        else:
+            extraction = measure_image(path, image, self.encoder)
+        return Look(file.sha256, len(file.data), provenance, extraction, file.phash)
 
 
-_looker: _Looker
-
-
-def _initialise(encoder: Encoder, settings: Settings, layers: tuple[str, ...]) -> None:
-    """Set a worker process up."""
-    global _looker
-    _looker = _Looker(encoder, make_layers(settings, layers), settings.limits)
-
-
-def _look(path: str) -> Look:
-    return _looker(path)
+def _make_looker(encoder: Encoder, settings: Settings, layers: tuple[str, ...], known: Shipped) -> _Looker:
+    """Return the looker of another process."""
+    install_registered(known)
+    return _Looker(encoder, make_layers(settings, layers), settings.limits)
