@@ -46,7 +46,7 @@ def read_manifest(
     Raises
     ------
     MorelliError
-        The table or a row is malformed; the sentence names the line.
+        The table or a row is malformed; the sentence names the row.
     """
     if path.suffix == ".parquet":
         yield from _from_catalog(path, defaults)
@@ -55,11 +55,11 @@ def read_manifest(
     for line, row in _rows(path):
         values = {name: row.get(name) or defaults.get(name, "") for name in ("model", "prompt", "time", "note")}
         if digest := (row.get("sha256") or "").strip().lower():
-            with _told(path, line):
+            with _told(f"{path}, line {line}"):
                 entry = Entry(digest, _number(row.get("phash")), **values)
             yield entry
         elif place := row.get("path"):
-            with _told(path, line):
+            with _told(f"{path}, line {line}"):
                 check_texts(**values)  # before images are read for an hour
             pending.append({**values, "path": str(path.parent / place)})
         else:
@@ -91,12 +91,12 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 @contextmanager
-def _told(path: Path, line: int) -> Iterator[None]:
+def _told(where: str) -> Iterator[None]:
     """Say where the row is that something is wrong with."""
     try:
         yield
     except MorelliError as error:
-        raise MorelliError(f"{path}, line {line}: {error}") from None
+        raise MorelliError(f"{where}: {error}") from None
 
 
 def _number(phash: str | None) -> int | None:
@@ -111,9 +111,11 @@ def _from_catalog(path: Path, defaults: Mapping[str, str]) -> Iterator[Entry]:
 
     catalog = Catalog.read(path)
     columns = [catalog.table[name].to_pylist() for name in ("image_id", "phash", "model", "prompt", "error")]
-    for digest, phash, model, prompt, error in zip(*columns, strict=True):
-        if digest and not error:
-            yield Entry(
+    for number, (digest, phash, model, prompt, error) in enumerate(zip(*columns, strict=True), start=1):
+        if not digest or error:
+            continue
+        with _told(f"{path}, row {number}"):
+            entry = Entry(
                 digest,
                 phash,
                 model or defaults.get("model", ""),
@@ -121,3 +123,4 @@ def _from_catalog(path: Path, defaults: Mapping[str, str]) -> Iterator[Entry]:
                 defaults.get("time", ""),
                 defaults.get("note", ""),
             )
+        yield entry
