@@ -14,8 +14,8 @@ from morelli.errors import MorelliError
 from morelli.report.campaign import write_campaign
 from report.pages import check_self_contained
 
-from .conftest import CLAIMED, OTHER, STACK
-from .test_campaign import run
+from ._running import CLAIMED, OTHER, run
+from .conftest import STACK
 
 
 @pytest.fixture(scope="session")
