@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
+from morelli._processes import processors
 from morelli._text import printable
 from morelli.errors import ImageReadError, MorelliError
 from morelli.images import Limits, perceptual_hash, read_image
@@ -144,7 +145,7 @@ def hash_images(
         except ImageReadError as error:
             return path, error
 
-    workers = workers or min(os.cpu_count() or 1, 8)
+    workers = workers or min(processors(), 8)
     done = 0
     with ThreadPoolExecutor(workers, thread_name_prefix="morelli-lineage") as pool:
         remaining = iter(paths)
