@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from morelli.audit.ledger._content import NOTHING, commitment_to, link_hash
 from morelli.audit.ledger._database import reading
 from morelli.audit.ledger._tables import CONTENTS, ENTRIES
-from morelli.audit.ledger.attachments import damaged_files
+from morelli.audit.ledger.attachments import check_files
 from morelli.audit.ledger.entry import ABOUT_IMAGES, KINDS, Head
 from morelli.audit.ledger.verdicts import place_in_queue
 
@@ -132,8 +132,10 @@ def verify(engine: sa.Engine, name: str, *, kept: Head | None, files: Path | Non
         )
     _check_strays(engine, name, found)
     if files is not None:
-        for seq, problem in damaged_files(engine, name, files, found):
-            found.add(seq, "file", problem)
+        for seq, problem in check_files(engine, name, files):
+            found.files += 1
+            if problem is not None:
+                found.add(seq, "file", problem)
     return found
 
 
