@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from morelli.audit.ledger._content import NOTHING, commitment_to, link_hash
+from morelli.audit.ledger._content import NOTHING, is_intact, link_hash
 from morelli.audit.ledger._database import reading
 from morelli.audit.ledger._tables import CONTENTS, ENTRIES
 from morelli.audit.ledger.attachments import check_files
@@ -217,11 +217,7 @@ def _check_content(row: Any, found: Verification) -> None:
         else:
             found.add(row.seq, "content-missing", f"The content of entry {row.seq} is gone, and no redaction says so.")
         return
-    try:
-        intact = commitment_to(row.salt, row.payload) == row.content
-    except ValueError:  # the salt is no hexadecimal number any more
-        intact = False
-    if not intact:
+    if not is_intact(row.content, row.salt, row.payload):
         found.add(row.seq, "content-edited", f"The content of entry {row.seq} was changed after it was written.")
     elif row.covered:
         found.add(row.seq, "content-left", f"The content of entry {row.seq} was redacted, and is there nevertheless.")
