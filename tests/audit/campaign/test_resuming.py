@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from _small import write_rows
-from morelli.audit.campaign import INCONSISTENT, Measure, Records, audit_campaign, open_campaign, state
+from morelli.audit.campaign import INCONSISTENT, Measure, Records, audit_campaign, audit_records, open_campaign
 from morelli.audit.campaign import judging as judging_module
 from morelli.catalog import build_catalog
 from morelli.errors import MorelliError
@@ -124,7 +124,7 @@ def test_a_killed_audit_goes_on(bundle_path, swapped, tmp_path, monkeypatch, bun
         assert records.about("complete") is False
         assert next(records.query("SELECT count(*) FROM verdicts")) == (6,)
         with pytest.raises(MorelliError, match="run it again to go on"):
-            state(records, Measure(bundle, (CLAIMED,)), source="x")
+            audit_records(records, Measure(bundle, (CLAIMED,)), source="x")
     judged = count_judged(monkeypatch)
     found = audit_campaign(bundle, open_campaign(swapped), tmp_path, claimed=[CLAIMED], n_draws=200, stack=STACK)
     assert (found.counts.files, len(judged)) == (10, 4)
