@@ -110,13 +110,13 @@ def made_up_bundle() -> Any:
 
 def measure(folder: Path) -> None:
     """State and write one audit; print what that took as JSON."""
-    from morelli.audit.campaign import RECORDS, Measure, Records, state
+    from morelli.audit.campaign import RECORDS, Measure, Records, audit_records
     from morelli.report.campaign import write_campaign
 
     bundle = made_up_bundle()
     began = time.perf_counter()
     with Records(folder / RECORDS) as records:
-        audit = state(records, Measure(bundle, NAMES[:2]), source="made up")
+        audit = audit_records(records, Measure(bundle, NAMES[:2]), source="made up")
     stated = time.perf_counter() - began
     write_campaign(audit, folder)
     found = {

@@ -31,7 +31,6 @@ import csv
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -191,63 +190,28 @@ def _mean(name: str, models: str, swapped: int, measure: str, values: list[float
         yield (name, models, swapped, measure, len(values), round(float(np.mean(values)), 3), None, None)
 
 
-def _swapped(
-    given: Answered,
-    kind: str,
-    m: int,
-    half: NDArray[np.integer],
-    draws: int,
-    rivals: Callable[[int], NDArray[Any]],
-) -> Iterator[Row]:
-    """Swap m images; a rival is a candidate, or the name of a hidden model."""
-    rng = np.random.default_rng([SEED, m])
-    codes = given.codes
-    hits: dict[int, list[bool]] = {0: [], 1: []}
-    first: dict[int, list[float]] = {0: [], 1: []}
-    for draw in range(draws):
-        k = int(rng.integers(len(given.classes)))
-        choice = rivals(k)
-        if not len(choice):
-            continue
-        rival = rng.choice(choice)
-        by_rival = given.model == rival if choice.dtype.kind == "U" else codes == rival
-        own = np.flatnonzero(codes == k)
-        place = {given.prompt[row]: row for row in np.flatnonzero(by_rival)}
-        out = rng.permutation(len(own))[:m]
-        rows = own.copy()
-        rows[out] = [place[given.prompt[row]] for row in own[out]]
-        found = given.test(rows, k, draw)
-        hits[int(half[k])].append(not found.consistent)
-        first[int(half[k])].append(float(np.isin(found.order[:m], out).mean()))
-    for name, which in (("all", (0, 1)), ("first half", (0,)), ("second half", (1,))):
-        yield from _rate(kind, name, m, [hit for h in which for hit in hits[h]])
-        yield from _mean(kind, name, m, "precision", [one for h in which for one in first[h]])
-
-
 def hidden(work: Work, draws: int) -> Iterator[Row]:
     """Images swapped for those of models that are no candidates."""
     for m in SWAPPED:
-        rows: list[Row] = []
+        hits: dict[int, list[bool]] = {0: [], 1: []}
+        first: dict[int, list[float]] = {0: [], 1: []}
         for fifth in range(FIFTHS):
-            given = work.answered(fifth)
+            given, rng = work.answered(fifth), np.random.default_rng([SEED, m])
             unknown = np.unique(given.model[given.codes < 0])
-            half = np.array([work.half[name] for name in given.classes])
-            rows += _swapped(given, "hidden model", m, half, draws // FIFTHS, partial(_any_of, unknown))
-        for name in ("all", "first half", "second half"):
-            own = [row for row in rows if row[1] == name]
-            for measure in ("flagged", "precision"):
-                some = [row for row in own if row[3] == measure]
-                n = sum(row[4] for row in some)
-                value = sum(row[4] * row[5] for row in some) / n
-                low, high = None, None
-                if measure == "flagged":
-                    found = binomtest(round(value * n), n).proportion_ci(method="wilson")
-                    low, high = round(found.low, 3), round(found.high, 3)
-                yield ("hidden model", name, m, measure, n, round(value, 3), low, high)
-
-
-def _any_of(names: NDArray[Any], _: int) -> NDArray[Any]:
-    return names
+            for draw in range(draws // FIFTHS):
+                k = int(rng.integers(len(given.classes)))
+                place = {given.prompt[row]: row for row in np.flatnonzero(given.model == rng.choice(unknown))}
+                own = np.flatnonzero(given.codes == k)
+                out = rng.permutation(len(own))[:m]
+                rows = own.copy()
+                rows[out] = [place[given.prompt[row]] for row in own[out]]
+                found = given.test(rows, k, draw)
+                half = int(work.half[given.classes[k]])
+                hits[half].append(not found.consistent)
+                first[half].append(float(np.isin(found.order[:m], out).mean()))
+        for name, halves in (("all", (0, 1)), ("first half", (0,)), ("second half", (1,))):
+            yield from _rate("hidden model", name, m, [hit for half in halves for hit in hits[half]])
+            yield from _mean("hidden model", name, m, "precision", [one for half in halves for one in first[half]])
 
 
 def exact(work: Work, draws: int) -> Iterator[Row]:

@@ -6,18 +6,22 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from morelli._interrupts import HeldInterrupts
+from morelli.errors import MorelliError
 
-__all__ = ["WorkerDied", "map_in_processes", "processors"]
+__all__ = ["WorkerDied", "map_images", "map_in_processes", "processors"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+_FEW = 48
+"""Fewer images than this are not worth the start of processes, about a second and a half."""
 
 _WINDOW = 4
 """Jobs per worker that are being done or wait for a slower one before them."""
@@ -102,6 +106,75 @@ def map_in_processes(
                 pool.shutdown(wait=True)
             else:
                 _stop(pool, active)
+
+
+def map_images(
+    work: Callable[[Job], Result],
+    jobs: Iterator[Job],
+    workers: int | None,
+    *,
+    make: Callable[..., Callable[[Job], Result]],
+    arguments: tuple[Any, ...],
+) -> Generator[Result, None, None]:
+    """Return an iterator of what `work` makes of each image, in their order, in this process or in several.
+
+    Parameters
+    ----------
+    work : callable
+        What this process would do with a job.
+    jobs : iterator
+        One for each image; read a few dozen ahead, from the thread that asks for results.
+    workers : int or None
+        Processes; 1 works in this one. By default as many as processors, and 1 for a few dozen images.
+    make : callable
+        Of a module that the workers can import: each calls it once, with `arguments`, for its own `work`.
+    arguments : tuple
+        What can be sent to other processes.
+
+    Raises
+    ------
+    MorelliError
+        At once, where there are no workers; later, where one has died.
+    """
+    if workers is not None and workers < 1:
+        raise MorelliError("Images need at least one worker to be measured.")
+    return _mapped(work, jobs, workers, make, arguments)
+
+
+def _mapped(
+    work: Callable[[Job], Result],
+    jobs: Iterator[Job],
+    workers: int | None,
+    make: Callable[..., Callable[[Job], Result]],
+    arguments: tuple[Any, ...],
+) -> Generator[Result, None, None]:
+    if workers is None:
+        first = list(islice(jobs, _FEW))
+        jobs = chain(first, jobs)
+        workers = processors() if len(first) == _FEW else 1
+    if workers == 1:
+        yield from map(work, jobs)
+        return
+    try:
+        yield from map_in_processes(_work_here, jobs, workers, initializer=_make_work, initargs=(make, arguments))
+    except WorkerDied as error:
+        raise MorelliError(
+            f"A process that measured images has died, perhaps for want of memory. {error} "
+            "Use fewer workers; workers=1 measures in this process."
+        ) from error
+
+
+_own_work: Callable[[Any], Any]
+"""In a worker of `map_images`: what it does."""
+
+
+def _make_work(make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
+    global _own_work
+    _own_work = make(*arguments)
+
+
+def _work_here(job: Any) -> Any:
+    return _own_work(job)
 
 
 def processors() -> int:

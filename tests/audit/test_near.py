@@ -28,7 +28,6 @@ def test_copies_by_bytes_and_by_look():
     found = find_near(["a", "b", "a", "c", "d"], hashes(BASE, flipped(BASE, 3, 60), BASE, BASE ^ ALL, flipped(BASE, 3)))
     assert found.group.tolist() == [0, 0, 0, 1, 0]
     assert found.first.tolist() == [True, False, False, True, False]
-    assert found.same_file.tolist() == [False, False, True, False, False]
     assert [rows.tolist() for rows in found.groups()] == [[0, 1, 2, 4]]
 
 
@@ -42,7 +41,6 @@ def test_the_largest_group_comes_first():
 def test_the_radius_is_a_number_of_bits(radius, together):
     found = find_near(["a", "b"], hashes(BASE, flipped(BASE, 1, 20, 40)), radius=radius)
     assert (found.group[0] == found.group[1]) == together
-    assert found.radius == radius
 
 
 def test_flat_images_and_images_without_a_hash_are_like_nothing():
@@ -56,7 +54,6 @@ def test_flat_images_and_images_without_a_hash_are_like_nothing():
 def test_files_that_could_not_be_read_are_not_one_file():
     found = find_near([None, None], hashes(BASE, BASE ^ ALL))
     assert found.group.tolist() == [0, 1]
-    assert not found.same_file.any()
     assert found.in_references.tolist() == [None, None]
 
 

@@ -95,11 +95,13 @@ def test_provenance_is_shown_whatever_its_shape(cli, path):
         "empty": {},
         "z": {"a": {"b": {"c": {"d": [1] * 99}}}},
     }
-    cli("ledger", "add", path, stdin=lines(made_verdict(1, provenance=facts), made_verdict(2, provenance={})))
+    others = [made_verdict(i, provenance=given) for i, given in ((2, {}), (3, {"layers": []}))]
+    cli("ledger", "add", path, stdin=lines(made_verdict(1, provenance=facts), *others))
     text = cli("ledger", "show", path, "2").stdout
     assert r"facts[0].claim: a\x1b[2J" in text
     assert "... and 71 more" in text
-    assert "provenance: none found" in cli("ledger", "show", path, "3").stdout
+    assert "provenance: not looked at" in cli("ledger", "show", path, "3").stdout
+    assert "provenance: none found" in cli("ledger", "show", path, "4").stdout
 
 
 def test_attach_note_and_verify(cli, filled, tmp_path):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image, PngImagePlugin
 
 from morelli.attributors import Bundle, Verdict, attribute, pool_verdicts
-from morelli.provenance import Provenance, Settings, attribute_with_provenance, inspect, list_layers
+from morelli.errors import MorelliError
+from morelli.provenance import Provenance, Settings, attribute_with_provenance, inspect, list_layers, pixels_only
 from morelli.sample import sample_path
 
 FORGED = "a photo of a house\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model: {model}"
@@ -222,23 +224,41 @@ class TestAttribute:
         assert "give that too" in result.stderr
 
     def test_a_file_that_changes_meanwhile(self, bundle, images, tmp_path, monkeypatch):
-        from morelli.provenance import attributing
+        """Facts and pixels are those of the bytes that were read, in spite of what the file became meanwhile."""
+        from morelli.provenance import looking
 
-        path = tmp_path / "one.jpg"
-        path.write_bytes((images / "one.jpg").read_bytes())
-        examine = attributing.inspect_file
+        source, path = images / "one.jpg", tmp_path / "one.jpg"
+        path.write_bytes(source.read_bytes())
+        open_file = looking.open_file
 
-        def later(given, *rest):
-            path.write_bytes(path.read_bytes() + b"more")
-            return examine(given, *rest)
+        def then_change(given, limits):
+            found = open_file(given, limits)
+            write_png(images / "deeper" / "café.jpg", path, FORGED.format(model="realsr-df2k"))
+            return found
 
-        monkeypatch.setattr(attributing, "inspect_file", later)
-        (verdict,) = attribute_with_provenance(Bundle.load(bundle), [path], workers=1)
-        assert verdict.decision == "unreadable"
-        assert "changed" in verdict.error
+        loaded = Bundle.load(bundle)
+        (expected,) = attribute_with_provenance(loaded, [source], workers=1)
+        monkeypatch.setattr(looking, "open_file", then_change)
+        (verdict,) = attribute_with_provenance(loaded, [path], workers=1)
+        assert replace(verdict, uri=str(source)) == expected
+        monkeypatch.undo()
+        (after,) = attribute_with_provenance(loaded, [path], workers=1)
+        assert after.image_id != expected.image_id, "the file has changed"
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_pixels_say_what_they_say_without_the_flag(self, bundle, images, tmp_path, workers):
+        Image.new("RGB", (8, 8)).save(tmp_path / "tiny.png")
+        cut = tmp_path / "cut.jpg"
+        cut.write_bytes((images / "one.jpg").read_bytes()[:2000])
+        paths = [images / "one.jpg", tmp_path / "tiny.png", cut, images / "notes.txt", tmp_path / "gone.png", tmp_path]
+        loaded = Bundle.load(bundle)
+        with_provenance = attribute_with_provenance(loaded, paths, layers=("metadata",), workers=workers)
+        assert [pixels_only(verdict) for verdict in with_provenance] == list(attribute(loaded, paths, workers=1))
+
+    def test_no_workers(self, bundle):
+        with pytest.raises(MorelliError, match="at least one worker"):
+            attribute_with_provenance(Bundle.load(bundle), [], workers=0)
 
     def test_a_layer_that_cannot_be_set_up_says_so_first(self, bundle, tmp_path):
-        from morelli.errors import MorelliError
-
         with pytest.raises(MorelliError, match="cannot be read"):
             attribute_with_provenance(Bundle.load(bundle), [], Settings(trust_anchors=tmp_path / "gone.pem"))

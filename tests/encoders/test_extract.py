@@ -302,6 +302,15 @@ def test_iteration_keeps_the_order_and_reads_little_ahead(folder: Path) -> None:
     assert time.monotonic() - begin < 5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="such names are not allowed elsewhere")
+def test_errors_of_odd_names_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (8, 8)).save(path)
+    (result,) = iter_extract([path], ForensicEncoder(SMALL), workers=1)
+    assert isinstance(result.error, ImageReadError) and result.error.kind == "too-small"
+    str(result.error).encode("utf-8")
+
+
 _SCRIPT = """
     import signal, sys
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have told its background jobs to ignore it

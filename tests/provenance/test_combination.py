@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from morelli.attributors import Candidate, Verdict
 from morelli.attributors.verdict import Lineage
 from morelli.provenance import CLAIMS, OUTCOMES, STRENGTHS, VERIFICATIONS, Fact, LayerReport, Provenance, combine
-from morelli.provenance.combination import EXCLUDED, OF_EVEN_SHARE, declarations, pixels_only
+from morelli.provenance.combination import EXCLUDED, OF_EVEN_SHARE, declarations, pixel_decision, pixels_only
 
 CLASSES = ("a-1", "a-2", "b", "photo")
 LINEAGES = {"a-1": "A", "a-2": "A", "b": None, "photo": None, "a-9": "A", "c-1": "C", "c-2": "C"}
@@ -219,6 +219,9 @@ class TestVerdicts:
         assert done.provenance["pixels"] == "attributed"
         assert replace(done, decision="attributed", provenance={}) == IS_A1
         assert pixels_only(done) == IS_A1
+        assert pixel_decision(done.decision, done.provenance) == "attributed" != done.decision
+        for nothing in (None, {}, {"layers": []}):
+            assert pixel_decision("conflict", nothing) == "conflict"
         assert "b" in done.provenance["reason"]
         assert "a-1" in done.provenance["reason"]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import pytest
 
 from _small import Small, build_small
 from morelli.trials import Predictions
+from morelli.trials.runner import Outcome
+
+from ._running import run, sample_trials
 
 
 def build(n: int = 12, k: int = 3, seed: int = 0, **changes: Any) -> Predictions:
@@ -46,3 +50,10 @@ def make() -> Callable[..., Predictions]:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     """4 models x 12 photographs, measured on demand and once."""
     return build_small(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def done(small, tmp_path_factory) -> tuple[Path, list[Outcome]]:
+    """Three folds of two attributors, judged in two views."""
+    folder = tmp_path_factory.mktemp("parts")
+    return folder, run(small, sample_trials(), folder)

@@ -20,26 +20,20 @@ class NearDuplicates:
     Attributes
     ----------
     group : ndarray of int, shape (n,)
-        Images of one number are copies of each other: equal files, or perceptual hashes within `radius` bits, directly
+        Images of one number are copies of each other: equal files, or perceptual hashes within the radius, directly
         or by way of other images. Numbered from 0 in order of first appearance.
     first : ndarray of bool, shape (n,)
         The first image of each group: what is left when copies are counted once.
-    same_file : ndarray of bool, shape (n,)
-        Its very bytes came before.
     in_references : ndarray of object, shape (n,)
         ``file``: a reference has the same bytes. ``near``: a reference has nearly the same picture. None: neither.
     reference : ndarray of int, shape (n,)
-        Row of the closest reference by hash, -1 where there is none within `radius` or no hashes were given.
-    radius : int
-        Bits.
+        Row of the closest reference by hash, -1 where there is none within the radius or no hashes were given.
     """
 
     group: NDArray[np.int64]
     first: NDArray[np.bool_]
-    same_file: NDArray[np.bool_]
     in_references: NDArray[np.object_]
     reference: NDArray[np.int64]
-    radius: int
 
     def groups(self) -> list[NDArray[np.int64]]:
         """Return the rows of each group of two or more images, the largest first."""
@@ -88,16 +82,13 @@ def find_near(
     group = connected_through(n, [(seen, near_duplicate_clusters(hashes[seen], radius)), (read, files[read])])
     first = np.zeros(n, dtype=np.bool_)
     first[np.unique(group, return_index=True)[1]] = True
-    same_file = np.zeros(n, dtype=np.bool_)
-    same_file[read] = True
-    same_file[read[np.unique(files[read], return_index=True)[1]]] = False
     known = frozenset(reference_ids)
     in_references = np.array(["file" if name is not None and name in known else None for name in image_ids], object)
     reference = np.full(n, -1, dtype=np.int64)
     if reference_phashes is not None:
         reference = _closest(hashes, np.asarray(reference_phashes, dtype=np.uint64).reshape(-1), radius)
         in_references[(reference >= 0) & (in_references == None)] = "near"  # noqa: E711 (an array of objects)
-    return NearDuplicates(group, first, same_file, in_references.reshape(n), reference, radius)
+    return NearDuplicates(group, first, in_references.reshape(n), reference)
 
 
 def _codes(names: Sequence[str | None]) -> NDArray[np.int64]:

@@ -112,9 +112,9 @@ def _print_evidence(console: Console, verdict: Mapping[str, Any]) -> None:
 
 
 def _print_provenance(console: Console, provenance: Any) -> None:
-    """Print what the file says of itself, whatever the shape: the facts, or nothing found, or not looked for."""
-    if provenance is None:
-        console.print("provenance: not recorded", style="dim")
+    """Print what the file says of itself, whatever the shape: the facts, or that none were found or looked for."""
+    if not provenance:
+        console.print(f"provenance: {'not recorded' if provenance is None else 'not looked at'}", style="dim")
         return
     facts = list(_leaves(provenance))
     console.print("provenance:" if facts else "provenance: none found")

@@ -62,12 +62,16 @@ def table_writer() -> Callable[[Verdict], None]:
     from rich.console import Console
     from rich.text import Text
 
+    from morelli.provenance import pixels_only
+
     console = Console(highlight=False)
     console.print(Text(f"{'decision':<11} {'prob.':>6}  {'open-set p':>10}  answer  <- image", style="bold"))
 
     def write(verdict: Verdict) -> None:
-        readable = verdict.decision != "unreadable"
-        answer = _answer(verdict) if readable else (verdict.error or "").removeprefix(f"{storable(verdict.uri)}: ")
+        if verdict.decision == "unreadable":
+            answer = (verdict.error or "").removeprefix(f"{storable(verdict.uri)}: ")
+        else:
+            answer = _answer(pixels_only(verdict))  # a conflict is with what the pixels say: that is shown
         probability = "" if verdict.probability is None else f"{100 * verdict.probability:.1f}%"
         p = "" if verdict.open_set_p is None else f"{verdict.open_set_p:.3f}"
         line = Text(f"{verdict.decision:<11}", style=DECISION_STYLES.get(verdict.decision, ""))
@@ -107,11 +111,9 @@ def pooled_writer() -> Callable[[PooledVerdict], None]:
 
 
 def _answer(verdict: Verdict | PooledVerdict) -> str:
-    declared = getattr(verdict, "provenance", {})  # a conflict is with what the pixels say: that is shown
-    decision = declared.get("pixels", verdict.decision)
-    if decision == "unknown":
+    if verdict.decision == "unknown":
         return f"none of the candidates (least unlike: {verdict.candidates[0].model})"
-    if decision == "ambiguous":
+    if verdict.decision == "ambiguous":
         names = list(verdict.prediction_set)
         shown = " or ".join(names[:_NAMES_SHOWN])
         shown += f" or {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""

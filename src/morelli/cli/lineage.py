@@ -76,11 +76,11 @@ def add(
         raise typer.BadParameter("say which model made the images", param_hint="--model")
 
     from morelli.errors import ImageReadError
-    from morelli.provenance.lineage import Entry, Registry, hash_images, read_manifest
+    from morelli.provenance.lineage import Entry, Registry, check_texts, hash_images, read_manifest
 
     defaults = {"model": model or "", "prompt": prompt, "time": time, "note": note}
     if images:
-        Entry("0" * 64, None, **defaults)  # refuses a time that is none, before images are read
+        check_texts(**defaults)  # complains before images are read
     opened = Registry(registry, create=True)
     unreadable: list[ImageReadError] = []
 

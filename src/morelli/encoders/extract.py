@@ -7,12 +7,12 @@ import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from morelli._processes import WorkerDied, map_in_processes, processors
+from morelli._processes import map_images
+from morelli._text import storable
 from morelli.catalog import Catalog
 from morelli.encoders.cache import CacheKey, CacheRow, FeatureCache, cache_view
 from morelli.encoders.encoder import Encoded, Encoder
@@ -23,14 +23,11 @@ from morelli.images import ImageFacts, Limits, LoadedImage, Quality, estimate_qu
 from morelli.views import View, ViewStore, materialise, parse_view
 from morelli.views.shipping import Shipped, install_views, views_used
 
-__all__ = ["Extraction", "extract", "iter_extract"]
+__all__ = ["Extraction", "extract", "iter_extract", "measure_image"]
 
 Path = str | os.PathLike[str]
 
 _DEFAULT_LIMITS = Limits()
-
-_FEW = 48
-"""Fewer images than this are not worth the start of processes, about a second and a half."""
 
 _CHUNK = 64
 """Images between two writes to the cache: what a killed run has to measure again, at most."""
@@ -251,76 +248,60 @@ class _Worker:
 
     def __call__(self, job: _Job) -> Extraction:
         path, expected = job
-        facts = None
         try:
             image = read_image(path, limits=self.limits)
-            facts = image.facts
-            if expected is not None and facts.sha256 != expected:
-                raise CatalogError(f"{path}: the file has changed since the catalog was made; build the catalog again.")
-            changed = self.view.name != "none"
-            pixels = self._view_of(image) if changed else image.pixels
-            encoded = self.encoder.encode(pixels)
-            # The tables of the file say nothing of pixels that were changed since.
-            quality = estimate_quality(pixels if changed else image)
-        except NotEnoughDataError as error:
-            return Extraction(path, facts, error=ImageReadError(path, "too-small", str(error)))
         except MorelliError as error:
-            return Extraction(path, facts, error=error)
-        return Extraction(path, facts, encoded, quality)
+            return Extraction(path, error=error)
+        if expected is not None and image.facts.sha256 != expected:
+            detail = f"{path}: the file has changed since the catalog was made; build the catalog again."
+            return Extraction(path, image.facts, error=CatalogError(detail))
+        return measure_image(path, image, self.encoder, None if self.view.name == "none" else self._view_of)
 
     def _view_of(self, image: LoadedImage) -> NDArray[np.uint8]:
         return self.view.apply(image) if self.view_store is None else self.view_store.apply(image, self.view)
+
+
+def measure_image(
+    path: str,
+    image: LoadedImage,
+    encoder: Encoder,
+    change: Callable[[LoadedImage], NDArray[np.uint8]] | None = None,
+) -> Extraction:
+    """Measure an image that was read.
+
+    Parameters
+    ----------
+    path : str
+        For the result and its error.
+    image : LoadedImage
+    encoder : Encoder
+    change : callable, optional
+        Returns the pixels to measure in place of the image's own, as a view does.
+    """
+    try:
+        pixels = image.pixels if change is None else change(image)
+        encoded = encoder.encode(pixels)
+        # The tables of the file say nothing of pixels that were changed since.
+        quality = estimate_quality(image if change is None else pixels)
+    except NotEnoughDataError as error:
+        return Extraction(path, image.facts, error=ImageReadError(storable(path), "too-small", str(error)))
+    except MorelliError as error:
+        return Extraction(path, image.facts, error=error)
+    return Extraction(path, image.facts, encoded, quality)
 
 
 # -- many images -------------------------------------------------------------------------------------------------------
 
 
 def _run(jobs: Iterator[_Job], worker: _Worker, workers: int | None) -> Generator[Extraction, None, None]:
-    """Check the arguments now, and give the iterator that does the work."""
-    if workers is not None and workers < 1:
-        raise MorelliError("Images need at least one worker to be measured.")
-    return _stream(jobs, worker, workers)
+    arguments = (worker.encoder, views_used([worker.view]), worker.view.name, worker.limits, worker.view_store)
+    return map_images(worker, jobs, workers, make=_make_worker, arguments=arguments)
 
 
-def _stream(jobs: Iterator[_Job], worker: _Worker, workers: int | None) -> Generator[Extraction, None, None]:
-    if workers is None:
-        first = list(islice(jobs, _FEW))
-        jobs = chain(first, jobs)
-        workers = processors() if len(first) == _FEW else 1
-    if workers == 1:
-        yield from map(worker, jobs)
-    else:
-        yield from _in_processes(jobs, worker, workers)
-
-
-def _in_processes(jobs: Iterator[_Job], worker: _Worker, workers: int) -> Iterator[Extraction]:
-    try:
-        yield from map_in_processes(
-            _work,
-            jobs,
-            workers,
-            initializer=_initialise,
-            initargs=(worker.encoder, views_used([worker.view]), worker.view.name, worker.limits, worker.view_store),
-        )
-    except WorkerDied as error:
-        raise MorelliError(
-            f"A process that measured images has died, perhaps for want of memory. {error} "
-            "Use fewer workers; workers=1 measures in this process."
-        ) from error
-
-
-_worker: _Worker
-
-
-def _initialise(encoder: Encoder, views: Shipped, view: str, limits: Limits, view_store: ViewStore | None) -> None:
-    """Set a worker process up."""
+def _make_worker(encoder: Encoder, views: Shipped, view: str, limits: Limits, view_store: ViewStore | None) -> _Worker:
+    """Return the worker of another process."""
     install_views(views)
-    global _worker
-    _worker = _Worker(encoder, parse_view(view), limits, view_store)
-
-
-def _work(job: _Job) -> Extraction:
-    return _worker(job)
+    return _Worker(encoder, parse_view(view), limits, view_store)
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from morelli.provenance import credentials, lineage, metadata, watermarks  # noqa: F401 -- they register themselves
 from morelli.provenance.attributing import attribute_with_provenance
-from morelli.provenance.combination import OUTCOMES, combine, pixels_only
+from morelli.provenance.combination import OUTCOMES, combine, pixel_decision, pixels_only
 from morelli.provenance.facts import CLAIMS, STATUSES, STRENGTHS, VERIFICATIONS, Fact, LayerReport, Provenance
 from morelli.provenance.inspecting import inspect, inspect_file, layers_here
 from morelli.provenance.layers import ImageFile, Layer, Settings, list_layers, make_layers, register_layer
@@ -31,6 +31,7 @@ __all__ = [
     "layers_here",
     "list_layers",
     "make_layers",
+    "pixel_decision",
     "pixels_only",
     "register_layer",
 ]

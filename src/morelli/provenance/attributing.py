@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 
-from morelli.attributors import Bundle, Verdict, attribute
+from morelli.attributors import Bundle, Verdict, judge_extraction
 from morelli.images import Limits
 from morelli.provenance.combination import combine
-from morelli.provenance.inspecting import inspect_file
 from morelli.provenance.layers import Settings, make_layers
+from morelli.provenance.looking import look_at
 
 __all__ = ["attribute_with_provenance"]
 
@@ -42,38 +42,31 @@ def attribute_with_provenance(
         Model -> lineage of models that are no candidates but may be declared. Candidates have those of the bundle.
     photographs : collection of str
         Candidates that stand for photographs.
-    workers, limits
-        As for :func:`morelli.attributors.attribute`.
+    workers : int, optional
+        Processes that read, examine and measure images, as for :func:`morelli.attributors.attribute`.
+    limits : Limits, optional
 
     Yields
     ------
     Verdict
-        One for each path, in the order given. A file that changed between the two looks gets an ``unreadable`` one.
+        One for each path, in the order given. Each file is read once: facts and pixels are those of the same bytes.
 
     Raises
     ------
     MorelliError
-        A layer cannot be set up, before anything is judged.
+        A layer cannot be set up, or there are no workers, before anything is judged; a worker process died.
     """
     settings = settings or Settings()
     if limits is not None:
         settings = replace(settings, limits=limits)
-    made = make_layers(settings, layers)
     known = {**(lineages or {}), **dict(zip(bundle.classes, bundle.lineages, strict=True))}
-    waiting: deque[str | os.PathLike[str]] = deque()
-
-    def passing() -> Iterator[str | os.PathLike[str]]:
-        for path in paths:
-            waiting.append(path)
-            yield path
+    given = (os.fspath(path) for path in paths)
+    looks = look_at(given, bundle.encoder, settings, make_layers(settings, layers), workers)
 
     def combined() -> Iterator[Verdict]:
-        for verdict in attribute(bundle, passing(), workers=workers, limits=settings.limits):
-            provenance = inspect_file(waiting.popleft(), made, settings)
-            if None not in (verdict.image_id, provenance.image_id) and verdict.image_id != provenance.image_id:
-                changed = f"{verdict.uri}: the file changed while it was examined; give it again."
-                yield Verdict(verdict.uri, verdict.image_id, "unreadable", bundle=verdict.bundle, error=changed)
-                continue
-            yield combine(verdict, provenance, classes=bundle.classes, lineages=known, photographs=photographs)
+        with closing(looks):
+            for look in looks:
+                verdict = judge_extraction(bundle, look.extraction, look.image_id)
+                yield combine(verdict, look.provenance, classes=bundle.classes, lineages=known, photographs=photographs)
 
     return combined()

@@ -175,7 +175,7 @@ def combine(
     """
     if None not in (verdict.image_id, provenance.image_id) and verdict.image_id != provenance.image_id:
         raise ValueError(f"{provenance.uri}: provenance and verdict are of different files")
-    pixels = pixel_decision(verdict)
+    pixels = pixel_decision(verdict.decision, verdict.provenance)
     names = tuple(classes) if classes is not None else tuple(candidate.model for candidate in verdict.candidates)
     declared = declarations(provenance, names, lineages)
     case = _Case(replace(verdict, decision=pixels), declared, names, lineages or {}, frozenset(photographs), excluded)
@@ -191,14 +191,22 @@ def combine(
     return replace(verdict, decision=decision, provenance=known)
 
 
-def pixel_decision(verdict: Verdict) -> str:
-    """Return what the pixels alone decided, also for a verdict that was combined."""
-    return str(verdict.provenance.get("pixels", verdict.decision))
+def pixel_decision(decision: str, provenance: Mapping[str, Any] | None) -> str:
+    """Return what the pixels alone decided.
+
+    Parameters
+    ----------
+    decision : str
+        Of a verdict.
+    provenance : mapping or None
+        Of that verdict: as `combine` makes it, or nothing.
+    """
+    return str((provenance or {}).get("pixels") or decision)
 
 
 def pixels_only(verdict: Verdict) -> Verdict:
     """Return the verdict as it was before it was combined."""
-    return replace(verdict, decision=pixel_decision(verdict), provenance={})
+    return replace(verdict, decision=pixel_decision(verdict.decision, verdict.provenance), provenance={})
 
 
 @dataclass(frozen=True)

@@ -242,6 +242,8 @@ def _answer(verdict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _card(verdict: Mapping[str, Any], base: str | os.PathLike[str] | None) -> dict[str, Any]:
+    from morelli.provenance import pixel_decision  # here, because pages of trials do not need it
+
     uri = str(verdict.get("uri") or "")
     error = verdict.get("error")
     answer = _answer(verdict)
@@ -256,7 +258,7 @@ def _card(verdict: Mapping[str, Any], base: str | os.PathLike[str] | None) -> di
         **answer,
         "badge": answer["decision"],
         # Below the badge stands what the pixels say by themselves; a conflict is told beside it.
-        "decision": str((verdict.get("provenance") or {}).get("pixels") or answer["decision"]),
+        "decision": pixel_decision(answer["decision"], verdict.get("provenance")),
         "provenance": provenance_card(verdict.get("provenance") or {}),
         "open_set_p": verdict.get("open_set_p"),
         "leading": label,

@@ -15,6 +15,8 @@ from morelli.audit.campaign import RECORDS, FileRow, Judged, Records, Stack
 from morelli.catalog import build_catalog
 from morelli.encoders import FeatureCache
 
+from ._running import audit
+
 MODELS = (
     "acnet-gan", "realsr-df2k", "realcugan-nose", "realesrgan-x4plus", "waifu2x-cunet", "waifu2x-upconv7-photo",
     "esrgan-medium",
@@ -23,9 +25,6 @@ ENCODER = "forensic"
 PROMPTS = 14
 STACK = Stack(layers=("metadata",), workers=1)
 """Without credentials, whose reader takes seconds to start."""
-
-CLAIMED = "waifu2x-cunet"
-OTHER = "realsr-df2k"
 
 
 @pytest.fixture(scope="session")
@@ -73,6 +72,23 @@ def deliver(rows: list[dict[str, str]]) -> Deliver:
         return folder
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def honest(desk, deliver):
+    return deliver(desk / "honest", waifu2x_cunet=10)
+
+
+@pytest.fixture(scope="session")
+def swapped(desk, deliver):
+    return deliver(desk / "swapped", waifu2x_cunet=7, realsr_df2k=3)
+
+
+@pytest.fixture(scope="session")
+def audited(desk, bundle_path, swapped):
+    """The audit of a folder with three images of another model."""
+    out = desk / "audited"
+    return audit(bundle_path, swapped, out), out
 
 
 CLASSES = ("a", "b", "c")

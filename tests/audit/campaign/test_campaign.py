@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 import shutil
-import signal
-import struct
-import subprocess
-import sys
-import zlib
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,77 +11,23 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from typer.testing import CliRunner, Result
 
-from _small import small_rows, write_rows
+from _small import small_rows
 from morelli.attributors import Verdict
-from morelli.audit.campaign import (
-    CONSISTENT,
-    INCONSISTENT,
-    UNDECIDED,
-    Measure,
-    Records,
-    audit_campaign,
-    open_campaign,
-    state,
-)
-from morelli.audit.campaign import judging as judging_module
+from morelli.audit.campaign import CONSISTENT, INCONSISTENT, UNDECIDED, audit_campaign, open_campaign
+from morelli.audit.campaign.suspects import MOST_SUSPECTS
 from morelli.catalog import build_catalog
-from morelli.cli._app import app
 from morelli.cli.audit.campaign import CONDITION_HOLDS
-from morelli.errors import MorelliError
 from morelli.provenance import list_layers
+from morelli.report._sheets import MOST_ON_SHEET
 from morelli.report.campaign import write_campaign
-from report.pages import EVIL, check_self_contained
 
-from .conftest import CLAIMED, MODELS, OTHER, STACK
+from ._running import CLAIMED, OTHER, audit, contents, document, page_of, run, table
+from .conftest import MODELS, STACK
 
 FILES = {
     "index.html", "audit.json", "verdicts.csv", "verdicts.jsonl", "parts.csv", "mixture.csv", "records.sqlite",
 }  # fmt: skip
-
-
-def run(*arguments: object) -> Result:
-    result = CliRunner().invoke(app, ["audit", *map(str, arguments)], env={"COLUMNS": "200"})
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def audit(bundle: Path, folder: Path, out: Path, *more: object, claimed: str = CLAIMED) -> Result:
-    few = ("-w", 1, "--draws", 300, "--layers", "metadata")
-    return run("campaign", bundle, folder, "--claimed", claimed, "-o", out, *few, *more)
-
-
-def document(out: Path) -> dict:
-    return json.loads((out / "audit.json").read_text(encoding="utf-8"))
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream))
-
-
-def page_of(out: Path):
-    beside = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    return check_self_contained((out / "index.html").read_text(encoding="utf-8"), beside)
-
-
-@pytest.fixture(scope="session")
-def honest(desk, deliver):
-    return deliver(desk / "honest", waifu2x_cunet=10)
-
-
-@pytest.fixture(scope="session")
-def swapped(desk, deliver):
-    return deliver(desk / "swapped", waifu2x_cunet=7, realsr_df2k=3)
-
-
-@pytest.fixture(scope="session")
-def audited(desk, bundle_path, swapped):
-    """The audit of a folder with three images of another model."""
-    out = desk / "audited"
-    return audit(bundle_path, swapped, out), out
 
 
 # -- what it says ------------------------------------------------------------------------------------------------------
@@ -137,6 +76,10 @@ def test_the_page_loads_nothing_and_says_what_the_audit_says(audited):
         assert sentence in text
     assert "proof" not in text.replace("no proof", "").replace("never a proof", "")
     assert len(page.all("img")) >= len(found["suspects"]) > 0
+
+
+def test_the_sheet_that_the_page_points_to_has_room_for_all_that_are_listed():
+    assert MOST_SUSPECTS <= MOST_ON_SHEET
 
 
 def test_the_keys_of_the_document(audited):
@@ -205,220 +148,6 @@ def test_a_claim_that_is_no_candidate_is_refused_before_any_work(bundle_path, ho
 def test_a_level_that_is_none(bundle_path, honest, tmp_path, level):
     assert audit(bundle_path, honest, tmp_path / "out", "--level", level).exit_code == 1
     assert not (tmp_path / "out").exists()
-
-
-# -- what can lie in a folder ------------------------------------------------------------------------------------------
-
-
-def test_bad_files_are_rows_and_copies_count_once(bundle_path, honest, tmp_path):
-    folder = tmp_path / "ümläut & spaces 'quotes'"
-    shutil.copytree(honest, folder)
-    names = sorted(path.name for path in folder.iterdir())
-    shutil.copy(folder / names[0], folder / "copy of it.jpg")
-    with Image.open(folder / names[1]) as picture:
-        picture.save(folder / "nearly.png")
-    (folder / "truncated.jpg").write_bytes((folder / names[2]).read_bytes()[:2000])
-    (folder / "empty.png").touch()
-    (folder / "no image.png").write_text("hello")
-    Image.new("RGB", (8, 8)).save(folder / "tiny.png")
-    (folder / "caption.txt").write_text("what it shows")
-    if sys.platform != "win32":
-        (folder / "circle").symlink_to(folder)
-        (folder / "nowhere.png").symlink_to(folder / "gone")
-        os.mkfifo(folder / "pipe.png")
-    n_bad = 4 if sys.platform == "win32" else 6
-    out = tmp_path / "out"
-    result = audit(bundle_path, folder, out)
-    assert result.exit_code == 0, result.stderr
-    counts = document(out)["counts"]
-    assert (counts["files"], counts["images"], counts["unreadable"], counts["repeated"], counts["passed_over"]) == (
-        12 + n_bad, 11, n_bad, 1, 1
-    )  # fmt: skip
-    errors = {row["name"]: row["error"] for row in table(out / "verdicts.csv") if row["decision"] == "unreadable"}
-    assert len(errors) == n_bad
-    assert all(errors.values())
-    copies = document(out)["copies"]
-    assert copies["repeated"] == [sorted([names[0], "copy of it.jpg"])]
-    assert sorted([names[1], "nearly.png"]) in [sorted(group) for group in copies["near"]]
-    page_of(out)
-
-
-def test_one_image_cannot_be_told(bundle_path, honest, tmp_path):
-    folder = tmp_path / "one"
-    folder.mkdir()
-    shutil.copy(min(honest.iterdir()), folder)
-    result = audit(bundle_path, folder, tmp_path / "out", "--fail-on", "undecided")
-    assert (document(tmp_path / "out")["claim"]["outcome"], result.exit_code) == (UNDECIDED, CONDITION_HOLDS)
-
-
-def test_nothing_readable_cannot_be_told(bundle_path, tmp_path):
-    folder = tmp_path / "bad"
-    folder.mkdir()
-    (folder / "a.png").write_text("no image")
-    out = tmp_path / "out"
-    assert audit(bundle_path, folder, out, "--fail-on", "inconsistent").exit_code == 0
-    found = document(out)
-    assert found["claim"]["outcome"] == UNDECIDED
-    assert (found["mixture"], found["suspects"], found["clusters"]) == (None, [], [])
-    page_of(out)
-
-
-def test_an_empty_folder(bundle_path, tmp_path):
-    (tmp_path / "empty").mkdir()
-    out = tmp_path / "out"
-    assert audit(bundle_path, tmp_path / "empty", out).exit_code == 0
-    assert document(out)["claim"]["outcome"] == UNDECIDED
-    page_of(out)
-    missing = audit(bundle_path, tmp_path / "missing", tmp_path / "other")
-    assert (missing.exit_code, (tmp_path / "other").exists()) == (1, False)
-
-
-def test_a_picture_that_is_too_large_is_refused_by_its_header(bundle_path, tmp_path):
-    folder = tmp_path / "large"
-    folder.mkdir()
-    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    parts = (header, b"IDAT" + zlib.compress(b"\0" * 100), b"IEND")
-    chunks = [struct.pack(">I", len(part) - 4) + part + struct.pack(">I", zlib.crc32(part)) for part in parts]
-    (folder / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
-    assert audit(bundle_path, folder, tmp_path / "out").exit_code == 0
-    (row,) = table(tmp_path / "out" / "verdicts.csv")
-    assert row["decision"] == "unreadable"
-    assert "60000 x 60000" in row["error"]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="such names are not allowed elsewhere")
-def test_hostile_names(bundle_path, swapped, tmp_path):
-    folder = tmp_path / "hostile"
-    folder.mkdir()
-    for i, path in enumerate(sorted(swapped.iterdir())):
-        odd = [EVIL.replace("/", "\u2215"), "=cmd|'x'!A1", "new\nline", "\x1b[31mred", os.fsdecode(b"caf\xe9"), "‮gnp"]
-        shutil.copy(path, folder / f"{odd[i % len(odd)]} {i}.jpg")
-    out = tmp_path / "out"
-    result = audit(bundle_path, folder, out, "--by", "folder")
-    assert result.exit_code == 0
-    assert "\x1b" not in result.stdout
-    page_of(out)
-    assert not any(row["name"].startswith("=") for row in table(out / "verdicts.csv"))
-    assert len((out / "verdicts.jsonl").read_text("utf-8").splitlines()) == 10
-
-
-# -- going on ----------------------------------------------------------------------------------------------------------
-
-
-def count_judged(monkeypatch) -> list[str]:
-    judged: list[str] = []
-    original = judging_module._judge
-
-    def note(bundle, look, stack):
-        judged.append(look.extraction.path)
-        return original(bundle, look, stack)
-
-    monkeypatch.setattr(judging_module, "_judge", note)
-    return judged
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(out).as_posix(): path.read_bytes()
-        for path in out.rglob("*")
-        if path.is_file() and not path.name.startswith("records.sqlite")
-    }
-
-
-def test_an_interrupted_audit_goes_on_and_ends_alike(bundle, swapped, tmp_path, monkeypatch):
-    judged = count_judged(monkeypatch)
-    whole, parted = tmp_path / "whole", tmp_path / "parted"
-    campaign = open_campaign(swapped)
-    write_campaign(audit_campaign(bundle, campaign, whole, claimed=[CLAIMED], n_draws=200, stack=STACK), whole)
-    assert len(judged) == 10
-    judged.clear()
-
-    def interrupt(done: int, total: int) -> None:
-        if done == 4:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        audit_campaign(bundle, campaign, parted, claimed=[CLAIMED], n_draws=200, stack=STACK, progress=interrupt)
-    assert len(judged) == 4
-    write_campaign(audit_campaign(bundle, campaign, parted, claimed=[CLAIMED], n_draws=200, stack=STACK), parted)
-    assert len(judged) == len(set(judged)) == 10, "nothing was judged twice"
-    assert contents(parted) == contents(whole)
-
-
-def test_another_claim_judges_nothing(bundle, swapped, tmp_path, monkeypatch):
-    audit_campaign(bundle, open_campaign(swapped), tmp_path, claimed=[CLAIMED], n_draws=200, stack=STACK)
-    judged = count_judged(monkeypatch)
-    again = audit_campaign(
-        bundle,
-        open_campaign(swapped, ["folder"]),
-        tmp_path,
-        claimed=[CLAIMED, OTHER],
-        level=0.01,
-        n_draws=200,
-        stack=STACK,
-    )
-    assert (judged, again.claim.outcome == INCONSISTENT, len(again.parts)) == ([], False, 1)
-
-
-def test_moved_files_are_not_judged_again_and_changed_ones_are(bundle, swapped, tmp_path, monkeypatch):
-    folder, out = tmp_path / "images", tmp_path / "out"
-    shutil.copytree(swapped, folder)
-    first = audit_campaign(bundle, open_campaign(folder), out, claimed=[CLAIMED], n_draws=200, stack=STACK)
-    judged = count_judged(monkeypatch)
-    names = sorted(path.name for path in folder.iterdir())
-    (folder / "deeper").mkdir()
-    (folder / names[0]).rename(folder / "deeper" / names[0])
-    shutil.copy(folder / names[1], folder / "again.jpg")
-    (folder / names[2]).unlink()
-    with Image.open(folder / names[3]) as picture:
-        picture.rotate(90).save(folder / names[3])
-    second = audit_campaign(bundle, open_campaign(folder), out, claimed=[CLAIMED], n_draws=200, stack=STACK)
-    assert [Path(path).name for path in judged] == [names[3]]
-    assert (first.counts.images, second.counts.images, second.counts.repeated) == (10, 9, 1)
-
-
-def test_another_bundle_is_not_mixed_in(bundle_path, swapped, audited, desk, rows):
-    table_path = write_rows(desk / "few.csv", [row for row in rows if row["model"] in (CLAIMED, OTHER, "acnet-gan")])
-    from morelli.attributors import fit_bundle
-
-    other = fit_bundle(build_catalog(table_path, workers=1), encoder="forensic[colour]", workers=1)
-    path = other.save(desk / "other.morelli")
-    before = contents(audited[1])
-    result = audit(path, swapped, audited[1])
-    assert result.exit_code == 1
-    assert "another bundle" in result.stderr
-    assert "--anew" in result.stderr
-    assert contents(audited[1]) == before
-
-
-KILLED = """
-import os, signal, sys
-from morelli.attributors import Bundle
-from morelli.audit.campaign import Stack, audit_campaign, judging, open_campaign
-
-def report(done, total):
-    if done == 7:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-judging._BATCH = 3
-bundle, folder, out, claimed = sys.argv[1:]
-stack = Stack(layers=("metadata",), workers=1)
-audit_campaign(Bundle.load(bundle), open_campaign(folder), out, claimed=[claimed], stack=stack, progress=report)
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_a_killed_audit_goes_on(bundle_path, swapped, tmp_path, monkeypatch, bundle):
-    command = [sys.executable, "-c", KILLED, *map(str, (bundle_path, swapped, tmp_path, CLAIMED))]
-    assert subprocess.run(command, check=False, timeout=120).returncode == -signal.SIGKILL
-    with Records(tmp_path / "records.sqlite") as records:
-        assert records.about("complete") is False
-        assert next(records.query("SELECT count(*) FROM verdicts")) == (6,)
-        with pytest.raises(MorelliError, match="run it again to go on"):
-            state(records, Measure(bundle, (CLAIMED,)), source="x")
-    judged = count_judged(monkeypatch)
-    found = audit_campaign(bundle, open_campaign(swapped), tmp_path, claimed=[CLAIMED], n_draws=200, stack=STACK)
-    assert (found.counts.files, len(judged)) == (10, 4)
 
 
 # -- parts, references, real photographs, the ledger -------------------------------------------------------------------

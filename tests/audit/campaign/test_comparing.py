@@ -14,8 +14,8 @@ from morelli.errors import MorelliError
 from morelli.report.campaign import write_campaign
 from report.pages import check_self_contained
 
-from .conftest import CLAIMED, OTHER, STACK
-from .test_campaign import run
+from ._running import CLAIMED, OTHER, run
+from .conftest import STACK
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +126,8 @@ def test_nonsense_is_refused(two, tmp_path):
     shutil.copy(new / "audit.json", broken)
     with pytest.raises(MorelliError, match=r"records\.sqlite is missing"):
         compare_audits(broken, new)
+    with pytest.raises(MorelliError, match=r"records\.sqlite is missing; run that audit again"):
+        compare_audits(old, broken)
     document = json.loads((new / "audit.json").read_text("utf-8"))
     document["mixture"]["shares"][0]["share"] = 7
     (broken / "audit.json").write_text(json.dumps(document))

@@ -99,6 +99,20 @@ def test_an_edited_content(filled):
         list(filled.entries())
 
 
+@pytest.mark.parametrize(
+    "payload", ["{}", "{", '{"verdict": {}, "folder": null}', '{"ruling": "none", "label": null, "reason": "x"}']
+)
+@pytest.mark.parametrize("seq", [3, 10])
+def test_what_somebody_changed_is_not_shown_as_if_it_were_recorded(filled, seq, payload):
+    """Neither a verdict nor a decision about it, also where the new content would be a valid one."""
+    with tampering(filled) as connection:
+        connection.execute("UPDATE ledger_contents SET payload = ? WHERE seq = ?", (payload, seq))
+    for reading in (lambda: filled.incident(3), lambda: list(filled.incidents()), lambda: list(filled.entries())):
+        with pytest.raises(LedgerError, match=f"entry {seq} was damaged or changed.*ledger verify"):
+            reading()
+    assert filled.incident(4).verdict is not None
+
+
 def test_contents_that_were_exchanged(filled):
     with tampering(filled) as connection:
         rows = connection.execute("SELECT seq, content FROM ledger_entries WHERE seq IN (4, 5) ORDER BY seq").fetchall()

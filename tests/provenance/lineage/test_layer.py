@@ -148,6 +148,8 @@ def test_a_catalog_is_a_table(tmp_path, pictures):
     build_catalog(tmp_path / "images", tmp_path / "catalog.parquet", workers=1)
     hashes = hash_image(pictures[0])
     assert read(tmp_path / "catalog.parquet")[0] == [Entry(hashes.sha256, hashes.phash, "acme-3")]
+    with pytest.raises(MorelliError, match=r"catalog\.parquet, row 1: .*ISO 8601"):
+        read(tmp_path / "catalog.parquet", time="soon")
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
     with pytest.raises(MorelliError):
         read(tmp_path / "other.parquet")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from morelli.audit.campaign.auditing import audit_campaign, check_names, state
+from morelli.audit.campaign.auditing import audit_campaign, audit_records, check_names
 from morelli.audit.campaign.comparing import AuditComparison, Change, compare_audits
 from morelli.audit.campaign.judging import Stack, judge_campaign
 from morelli.audit.campaign.measuring import Measure
@@ -57,10 +57,10 @@ __all__ = [
     "Stack",
     "Suspect",
     "audit_campaign",
+    "audit_records",
     "check_names",
     "compare_audits",
     "for_review",
     "judge_campaign",
     "open_campaign",
-    "state",
 ]

@@ -24,7 +24,7 @@ from morelli.audit.campaign.suspects import rank_suspects
 from morelli.catalog import Catalog
 from morelli.errors import MorelliError
 
-__all__ = ["audit_campaign", "check_names", "state"]
+__all__ = ["audit_campaign", "audit_records", "check_names"]
 
 
 def audit_campaign(
@@ -87,7 +87,7 @@ def audit_campaign(
     with Records(Path(folder) / RECORDS) as records:
         judge_campaign(bundle, campaign, records, stack, anew=anew, progress=progress)
         measure = Measure(bundle, tuple(claimed), stack.photographs, level, n_draws, seed)
-        return state(records, measure, source=os.fspath(campaign.source), references=references)
+        return audit_records(records, measure, source=os.fspath(campaign.source), references=references)
 
 
 def check_names(bundle: Bundle, names: Sequence[str], what: str, *, empty: bool = False) -> None:
@@ -106,7 +106,9 @@ def check_names(bundle: Bundle, names: Sequence[str], what: str, *, empty: bool 
         raise MorelliError(f"Every candidate of {bundle.name} is {what}: there is nobody else to tell them from.")
 
 
-def state(records: Records, measure: Measure, *, source: str, references: Catalog | None = None) -> CampaignAudit:
+def audit_records(
+    records: Records, measure: Measure, *, source: str, references: Catalog | None = None
+) -> CampaignAudit:
     """Say what a set says whose images were all judged; parameters as for :func:`audit_campaign`.
 
     Raises

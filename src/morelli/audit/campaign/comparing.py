@@ -131,9 +131,10 @@ def compare_audits(before: str | os.PathLike[str], after: str | os.PathLike[str]
     shared = set(documents[0]["candidates"]) & set(documents[1]["candidates"])
     if not shared:
         raise MorelliError("The audits share no candidate; there is nothing to compare.")
+    for folder in (old, new):
+        if not (folder / RECORDS).is_file():
+            raise MorelliError(f"{folder}: its {RECORDS} is missing; run that audit again.")
     with Records(new / RECORDS) as records:
-        if not (old / RECORDS).is_file():
-            raise MorelliError(f"{old}: its {RECORDS} is missing.")
         records.attach(old / RECORDS, "old")
         counts, changes = _files(records)
     same = sides[0].bundle.get("id") == sides[1].bundle.get("id")
@@ -204,16 +205,18 @@ def _read(folder: Path) -> dict[str, Any]:
         raise MorelliError(f"{path} is no audit: it is not JSON.") from error
     version = document.get("schema_version") if isinstance(document, dict) else None
     if version != SCHEMA_VERSION:
-        raise MorelliError(f"{path} has schema version {version!r}; this Morelli reads {SCHEMA_VERSION}.")
+        raise MorelliError(
+            f"{path} has schema version {version!r}; this Morelli reads {SCHEMA_VERSION}: run that audit again."
+        )
     try:
         _side(folder, document)
-        _numbers(document)
+        _check_numbers(document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MorelliError(f"{path} is no complete audit ({type(error).__name__}: {error}).") from error
     return dict(document)
 
 
-def _numbers(document: Mapping[str, Any]) -> None:
+def _check_numbers(document: Mapping[str, Any]) -> None:
     """Raise where what is computed with is not as an audit writes it."""
     if document["claim"]["outcome"] not in OUTCOMES:
         raise ValueError("its outcome is none")

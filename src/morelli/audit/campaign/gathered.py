@@ -171,7 +171,7 @@ def _files(
             codes[c, i] = numbers[c].setdefault(value or "", len(numbers[c]))
     part_of, names = {}, {}
     for column, own, known in zip(by, codes, numbers, strict=True):
-        part_of[column], names[column], _ = by_month(own, list(known))
+        part_of[column], names[column] = by_month(own, list(known))
     return image_of, part_of, names
 
 

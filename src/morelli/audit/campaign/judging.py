@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors import Bundle, Verdict, judge_extraction
-from morelli.audit.campaign.looking import Look, look_at
 from morelli.audit.campaign.records import FileRow, Judged, Records
 from morelli.audit.campaign.source import Campaign, Item
 from morelli.provenance import Settings, combine, make_layers
+from morelli.provenance.looking import Look, look_at
 
 __all__ = ["Stack", "judge_campaign"]
 

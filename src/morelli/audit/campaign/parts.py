@@ -39,8 +39,8 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     return corrected
 
 
-def by_month(codes: NDArray[np.int32], names: Sequence[str]) -> tuple[NDArray[np.int32], list[str], bool]:
-    """Join the days of a month where all parts are dates.
+def by_month(codes: NDArray[np.int32], names: Sequence[str]) -> tuple[NDArray[np.int32], list[str]]:
+    """Join the days of a month where all parts are dates, and leave other parts as they are.
 
     Parameters
     ----------
@@ -55,13 +55,11 @@ def by_month(codes: NDArray[np.int32], names: Sequence[str]) -> tuple[NDArray[np
         Numbers of the names that are returned.
     list of str
         ``YYYY-MM`` where all given names are ISO dates, with or without a time; else `names`.
-    bool
-        Whether they were.
     """
     matches = [_DAY.fullmatch(name) for name in names]
     if not any(names) or any(name and match is None for name, match in zip(names, matches, strict=True)):
-        return codes, list(names), False
+        return codes, list(names)
     months = [f"{match[1]}-{match[2]}" if match else "" for match in matches]
     distinct = list(dict.fromkeys(months))
     own = np.array([distinct.index(month) for month in months], dtype=np.int32)
-    return own[codes], distinct, True
+    return own[codes], distinct

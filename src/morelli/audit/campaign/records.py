@@ -151,8 +151,8 @@ class Records:
 
     # -- one run -------------------------------------------------------------------------------------------------------
 
-    def begin(self, identity: Mapping[str, Any], *, anew: bool = False) -> int:
-        """Begin a run; return how many verdicts of earlier runs are there.
+    def begin(self, identity: Mapping[str, Any], *, anew: bool = False) -> None:
+        """Begin a run: verdicts of earlier ones stay, and which files there are is forgotten.
 
         Parameters
         ----------
@@ -181,7 +181,6 @@ class Records:
             self._connection.execute("DELETE FROM files")
             self._set("identity", wanted)
             self._set("complete", False)
-            return int(self._connection.execute("SELECT count(*) FROM verdicts").fetchone()[0])
 
     def identify(self, path: str, size: int, mtime: int) -> str | None:
         """Return the sha256 of a file whose verdict is here and that is as it was, None for any other."""

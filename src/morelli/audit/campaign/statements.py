@@ -267,7 +267,7 @@ class Declared:
     generators : tuple of (str, int)
         What facts name as the generator, with the number of images that do; the commonest first, of many some.
     n_generators : int
-        How many different ones there are.
+        How many different ones there are; beyond 10,000 this is an upper bound.
     outcomes : dict of str to int
         How declarations and pixels go together, image by image: agreement, silence, conflict ...
     """

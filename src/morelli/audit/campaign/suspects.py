@@ -15,9 +15,8 @@ from morelli.audit.consistency import Consistency
 
 __all__ = ["MOST_SUSPECTS", "rank_suspects"]
 
-MOST_SUSPECTS: Final = 50
-"""Images that are listed, with pictures on a page."""
-
+MOST_SUSPECTS: Final = 48
+"""Images that are listed, with pictures on a page: as many as there is room for on one contact sheet."""
 
 _FAMILIES: Final = 3
 _STRONG: Final = 0.5

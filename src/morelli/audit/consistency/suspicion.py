@@ -25,8 +25,6 @@ _PRIOR_IMAGES = 1.0
 """Images whose worth an even confusion is, beside those that were seen."""
 
 _EDGE = 1e-6
-
-
 _ROWS_AT_ONCE = 4096
 
 
@@ -119,18 +117,21 @@ def _scored(features: Float, mean: Float, scale: Float, weight: Float, intercept
 
 
 def _features(proba: Float, open_set_p: Float, responses: Float) -> Float:
-    """Return, of every image and candidate, shape (n, K, 5): log-odds, log-odds of the candidate and what it is taken
-    for, logarithm of the rank, of the ratio to the first, and of the open-set p-value."""  # noqa: D205, D209
+    """Return five features of every image and candidate, shape (n, K, 5).
+
+    Log-odds; log-odds of the candidate and what it is taken for; logarithms of the rank, of the ratio to the first, and
+    of the open-set p-value.
+    """
     rank = np.argsort(np.argsort(-proba, axis=1, kind="stable"), axis=1, kind="stable")
     ratio = np.maximum(proba, 1e-9) / np.maximum(proba.max(axis=1, keepdims=True), 1e-9)
-    words = np.broadcast_to(np.log(open_set_p)[:, None], proba.shape)
+    novelty = np.broadcast_to(np.log(open_set_p)[:, None], proba.shape)
     return np.stack(
         [
             _log_odds(np.maximum(proba, 1e-9), 1e-9),
             _log_odds(proba @ responses.T),
             np.log1p(rank),
             np.log(ratio),
-            words,
+            novelty,
         ],
         axis=-1,
     )

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from morelli.errors import LedgerError
 
-__all__ = ["MAX_CONTENT", "NOTHING", "canonical_json", "commitment_to", "link_hash", "new_salt"]
+__all__ = ["MAX_CONTENT", "NOTHING", "canonical_json", "commitment_to", "is_intact", "link_hash", "new_salt"]
 
 MAX_CONTENT: Final = 1 << 20
 """Bytes of the content of one entry. Readers hold a page of entries in memory, so that there has to be a limit."""
@@ -72,6 +72,14 @@ def commitment_to(salt: str, content: str) -> str:
         Canonical JSON.
     """
     return hashlib.sha256(_COMMITMENT + bytes.fromhex(salt) + content.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_intact(commitment: str, salt: str, content: str) -> bool:
+    """Say whether stored content is what a commitment was made to."""
+    try:
+        return commitment_to(salt, content) == commitment
+    except ValueError:  # the salt is no hexadecimal number any more
+        return False
 
 
 def link_hash(fields: Mapping[str, str | int | None]) -> str:

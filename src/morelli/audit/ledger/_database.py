@@ -156,7 +156,8 @@ def _in_words(name: str) -> Iterator[None]:
         reason = printable(str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error).__name__)
         if "database is locked" in reason:
             raise LedgerError(
-                f"{name}: another process has been writing to this ledger for more than {PATIENCE:.0f} seconds."
+                f"{name}: another process has been writing to this ledger for more than {PATIENCE:.0f} seconds; "
+                "try again when it is done."
             ) from error
         raise LedgerError(f"{name}: the database says: {reason}.") from error
     except sa.exc.SQLAlchemyError as error:

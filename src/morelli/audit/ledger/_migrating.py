@@ -87,10 +87,8 @@ def migrate(
         before = revision_of(connection)
         if before == _tables.REVISION:  # another process was faster
             return before, before
-        if before is not None and before not in known_revisions():
-            check_revision(connection, name)
-        if before is None and create is None:
-            raise LedgerError(f"{name} is not a ledger.")
+        if (before is None and create is None) or (before is not None and before not in known_revisions()):
+            check_revision(connection, name)  # says what is wrong
         if before is None and _has_other_tables(connection):
             raise LedgerError(f"{name} is not a ledger, and holds other tables. Name a new file or another database.")
         _run(connection)

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 
 from morelli.audit.ledger._appending import entry_of
+from morelli.audit.ledger._content import is_intact
 from morelli.audit.ledger._database import reading
 from morelli.audit.ledger._tables import CONTENTS, ENTRIES
 from morelli.audit.ledger.entry import Entry
@@ -39,10 +40,13 @@ _OTHERS: Final = ("decision", "attachment", "note")
 
 
 def _select(*conditions: Condition) -> sa.Select[Any]:
-    return sa.select(ENTRIES, CONTENTS.c.payload).select_from(_WITH_CONTENT).where(*conditions)
+    return sa.select(ENTRIES, CONTENTS.c.payload, CONTENTS.c.salt).select_from(_WITH_CONTENT).where(*conditions)
 
 
 def _entry(row: Any) -> Entry:
+    """Return an entry, as it was written: what is shown and decided about is never what somebody made of it since."""
+    if row.payload is not None and not is_intact(row.content, row.salt, row.payload):
+        raise LedgerError(f"The content of entry {row.seq} was damaged or changed; `morelli ledger verify` says more.")
     return entry_of(row._mapping, row.payload)
 
 

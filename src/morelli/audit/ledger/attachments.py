@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, Final
 
 import sqlalchemy as sa
 
@@ -17,10 +17,7 @@ from morelli.audit.ledger._reading import paged
 from morelli.audit.ledger._tables import CONTENTS, ENTRIES
 from morelli.errors import LedgerError
 
-if TYPE_CHECKING:
-    from morelli.audit.ledger.verifying import Verification
-
-__all__ = ["damaged_files", "file_of", "hash_file", "place", "staged"]
+__all__ = ["check_files", "file_of", "hash_file", "place", "staged"]
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _CHUNK: Final = 1 << 20
@@ -93,18 +90,15 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def damaged_files(engine: sa.Engine, name: str, folder: Path, found: Verification) -> Iterator[tuple[int, str]]:
-    """Yield the numbers of attachments whose file is not there or not the same, with a sentence; count the files."""
+def check_files(engine: sa.Engine, name: str, folder: Path) -> Iterator[tuple[int, str | None]]:
+    """Yield the number of each attachment, with a sentence where its file is not there or not the same, else None."""
     query = (
         sa.select(ENTRIES.c.seq, CONTENTS.c.file)
         .select_from(ENTRIES.join(CONTENTS, CONTENTS.c.commitment == ENTRIES.c.content))
         .where(ENTRIES.c.kind == "attachment", CONTENTS.c.file.is_not(None))
     )
     for row in paged(engine, name, query, lambda _, rows: rows, size=_PAGE):
-        found.files += 1
-        problem = _damage(folder, row.file)
-        if problem is not None:
-            yield row.seq, problem
+        yield row.seq, _damage(folder, row.file)
 
 
 def _damage(folder: Path, digest: str) -> str | None:

@@ -6,10 +6,11 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -121,28 +122,26 @@ def export(
     if test is not None:
         rows = _apart(rows, test, DEFAULT_RADIUS if radius is None else radius, left)
     left.sort(key=lambda one: one.incident)
+    reasons = _counts(one.reason for one in left)
     if not rows:
-        why = ", ".join(f"{count} because {REASONS[reason]}" for reason, count in _counts(left).items())
+        why = ", ".join(f"{count} because {REASONS[reason]}" for reason, count in reasons.items())
         raise LedgerError(f"No image of this ledger gives a row: {why or 'nobody decided anything'}.")
     rows.sort(key=lambda row: row.incident)
     text = _table(rows, ledger.id)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    labels: dict[str, int] = {}
-    for row in rows:
-        labels[row.label] = labels.get(row.label, 0) + 1
     # Recorded first: a table that nobody recorded would be worse than a record of one that was not written.
     ledger.record_export(
         actor,
         {
             "rows": len(rows),
-            "left": _counts(left),
+            "left": reasons,
             "sha256": digest,
             "test": None if test is None else test.fingerprint,
             "incidents_until": rows[-1].incident,
         },
     )
     write_text(output, text)
-    return Exported(len(rows), dict(sorted(labels.items())), left, digest)
+    return Exported(len(rows), _counts(row.label for row in rows), left, digest)
 
 
 def _labelled(ledger: Ledger, left: list[Left]) -> list[_Row]:
@@ -233,11 +232,8 @@ def _apart(rows: list[_Row], test: Catalog, radius: int, left: list[Left]) -> li
     return kept
 
 
-def _counts(left: Sequence[Left]) -> dict[str, int]:
-    counts: dict[str, Any] = {}
-    for one in left:
-        counts[one.reason] = counts.get(one.reason, 0) + 1
-    return dict(sorted(counts.items()))
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
 
 
 def _table(rows: Sequence[_Row], ledger_id: str) -> str:

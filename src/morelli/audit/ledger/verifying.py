@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from morelli.audit.ledger._content import NOTHING, commitment_to, link_hash
+from morelli.audit.ledger._content import NOTHING, is_intact, link_hash
 from morelli.audit.ledger._database import reading
 from morelli.audit.ledger._tables import CONTENTS, ENTRIES
-from morelli.audit.ledger.attachments import damaged_files
+from morelli.audit.ledger.attachments import check_files
 from morelli.audit.ledger.entry import ABOUT_IMAGES, KINDS, Head
 from morelli.audit.ledger.verdicts import place_in_queue
 
@@ -132,8 +132,10 @@ def verify(engine: sa.Engine, name: str, *, kept: Head | None, files: Path | Non
         )
     _check_strays(engine, name, found)
     if files is not None:
-        for seq, problem in damaged_files(engine, name, files, found):
-            found.add(seq, "file", problem)
+        for seq, problem in check_files(engine, name, files):
+            found.files += 1
+            if problem is not None:
+                found.add(seq, "file", problem)
     return found
 
 
@@ -215,11 +217,7 @@ def _check_content(row: Any, found: Verification) -> None:
         else:
             found.add(row.seq, "content-missing", f"The content of entry {row.seq} is gone, and no redaction says so.")
         return
-    try:
-        intact = commitment_to(row.salt, row.payload) == row.content
-    except ValueError:  # the salt is no hexadecimal number any more
-        intact = False
-    if not intact:
+    if not is_intact(row.content, row.salt, row.payload):
         found.add(row.seq, "content-edited", f"The content of entry {row.seq} was changed after it was written.")
     elif row.covered:
         found.add(row.seq, "content-left", f"The content of entry {row.seq} was redacted, and is there nevertheless.")

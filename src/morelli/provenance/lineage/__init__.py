@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from morelli.provenance.layers import register_layer
-from morelli.provenance.lineage.entries import Entry, Hashes, hash_image, hash_images, is_telling
+from morelli.provenance.lineage.entries import Entry, Hashes, check_texts, hash_image, hash_images, is_telling
 from morelli.provenance.lineage.layer import LineageLayer
 from morelli.provenance.lineage.manifest import COLUMNS, read_manifest
 from morelli.provenance.lineage.registry import DEFAULT_DISTANCE, MAX_DISTANCE, Match, Registry
@@ -17,6 +17,7 @@ __all__ = [
     "LineageLayer",
     "Match",
     "Registry",
+    "check_texts",
     "hash_image",
     "hash_images",
     "is_telling",

@@ -11,11 +11,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
+from morelli._processes import processors
 from morelli._text import printable
 from morelli.errors import ImageReadError, MorelliError
 from morelli.images import Limits, perceptual_hash, read_image
 
-__all__ = ["Entry", "Hashes", "check_sha256", "hash_image", "hash_images", "is_telling"]
+__all__ = ["Entry", "Hashes", "check_sha256", "check_texts", "hash_image", "hash_images", "is_telling"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST: Final = {"model": 300, "prompt": 20_000, "time": 40, "note": 2000}
@@ -66,20 +67,9 @@ class Entry:
         check_sha256(self.sha256)
         if self.phash is not None and not 0 <= self.phash < 1 << 64:
             raise MorelliError(f"{self.phash} is no perceptual hash; it has 64 bits.")
-        if not self.model.strip():
-            raise MorelliError("An entry of the registry names a model.")
-        for name, longest in _LONGEST.items():
-            text = getattr(self, name)
-            if len(text) > longest:
-                raise MorelliError(f"The {name} of an entry has at most {longest} characters, not {len(text)}.")
-            object.__setattr__(self, name, text.encode("utf-8", "replace").decode("utf-8").replace("\0", ""))
-        if self.time:
-            try:
-                datetime.fromisoformat(self.time)
-            except ValueError:
-                raise MorelliError(
-                    f'{printable(self.time)!r} is no time in ISO 8601, such as "2026-05-17" or "2026-05-17T09:30:00Z".'
-                ) from None
+        texts = check_texts(model=self.model, prompt=self.prompt, time=self.time, note=self.note)
+        for name, text in texts.items():
+            object.__setattr__(self, name, text)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values; the perceptual hash as 16 hexadecimal digits."""
@@ -90,6 +80,31 @@ def check_sha256(text: str) -> None:
     """Raise MorelliError unless a text is 64 lower-case hexadecimal digits."""
     if not _SHA256.fullmatch(text):
         raise MorelliError(f"{printable(text)[:80]!r} is no sha256; it has 64 hexadecimal digits.")
+
+
+def check_texts(*, model: str, prompt: str = "", time: str = "", note: str = "") -> dict[str, str]:
+    """Return what is declared as entries keep it: without NUL, and such that it can be written as UTF-8.
+
+    Raises
+    ------
+    MorelliError
+        There is no model, a text is too long, or the time is none.
+    """
+    if not model.strip():
+        raise MorelliError("An entry of the registry names a model.")
+    texts = {"model": model, "prompt": prompt, "time": time, "note": note}
+    for name, text in texts.items():
+        if len(text) > _LONGEST[name]:
+            raise MorelliError(f"The {name} of an entry has at most {_LONGEST[name]} characters, not {len(text)}.")
+        texts[name] = text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    if texts["time"]:
+        try:
+            datetime.fromisoformat(texts["time"])
+        except ValueError:
+            raise MorelliError(
+                f'{printable(texts["time"])!r} is no time in ISO 8601, such as "2026-05-17" or "2026-05-17T09:30:00Z".'
+            ) from None
+    return texts
 
 
 def is_telling(phash: int | None) -> bool:
@@ -130,7 +145,7 @@ def hash_images(
         except ImageReadError as error:
             return path, error
 
-    workers = workers or min(os.cpu_count() or 1, 8)
+    workers = workers or min(processors(), 8)
     done = 0
     with ThreadPoolExecutor(workers, thread_name_prefix="morelli-lineage") as pool:
         remaining = iter(paths)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from morelli._text import printable
 from morelli.errors import ImageReadError, MorelliError
 from morelli.images import Limits
-from morelli.provenance.lineage.entries import Entry, hash_images
+from morelli.provenance.lineage.entries import Entry, check_texts, hash_images
 
 __all__ = ["COLUMNS", "read_manifest"]
 
@@ -45,7 +46,7 @@ def read_manifest(
     Raises
     ------
     MorelliError
-        The table or a row is malformed; the sentence names the line.
+        The table or a row is malformed; the sentence names the row.
     """
     if path.suffix == ".parquet":
         yield from _from_catalog(path, defaults)
@@ -54,9 +55,12 @@ def read_manifest(
     for line, row in _rows(path):
         values = {name: row.get(name) or defaults.get(name, "") for name in ("model", "prompt", "time", "note")}
         if digest := (row.get("sha256") or "").strip().lower():
-            yield _entry(path, line, digest, row.get("phash"), values)
+            with _told(f"{path}, line {line}"):
+                entry = Entry(digest, _number(row.get("phash")), **values)
+            yield entry
         elif place := row.get("path"):
-            _check(path, line, values)
+            with _told(f"{path}, line {line}"):
+                check_texts(**values)  # before images are read for an hour
             pending.append({**values, "path": str(path.parent / place)})
         else:
             raise MorelliError(f"{path}, line {line}: there is neither a sha256 nor a path.")
@@ -86,20 +90,20 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise MorelliError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _entry(path: Path, line: int, digest: str, phash: str | None, values: dict[str, str]) -> Entry:
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """Say where the row is that something is wrong with."""
     try:
-        number = int(phash, 16) if phash else None
-    except ValueError:
-        raise MorelliError(f"{path}, line {line}: {printable(str(phash))[:40]!r} is no perceptual hash.") from None
-    try:
-        return Entry(digest, number, **values)
+        yield
     except MorelliError as error:
-        raise MorelliError(f"{path}, line {line}: {error}") from None
+        raise MorelliError(f"{where}: {error}") from None
 
 
-def _check(path: Path, line: int, values: dict[str, str]) -> None:
-    """Refuse a row before images are read for an hour."""
-    _entry(path, line, "0" * 64, None, values)
+def _number(phash: str | None) -> int | None:
+    try:
+        return int(phash, 16) if phash else None
+    except ValueError:
+        raise MorelliError(f"{printable(str(phash))[:40]!r} is no perceptual hash.") from None
 
 
 def _from_catalog(path: Path, defaults: Mapping[str, str]) -> Iterator[Entry]:
@@ -107,9 +111,11 @@ def _from_catalog(path: Path, defaults: Mapping[str, str]) -> Iterator[Entry]:
 
     catalog = Catalog.read(path)
     columns = [catalog.table[name].to_pylist() for name in ("image_id", "phash", "model", "prompt", "error")]
-    for digest, phash, model, prompt, error in zip(*columns, strict=True):
-        if digest and not error:
-            yield Entry(
+    for number, (digest, phash, model, prompt, error) in enumerate(zip(*columns, strict=True), start=1):
+        if not digest or error:
+            continue
+        with _told(f"{path}, row {number}"):
+            entry = Entry(
                 digest,
                 phash,
                 model or defaults.get("model", ""),
@@ -117,3 +123,4 @@ def _from_catalog(path: Path, defaults: Mapping[str, str]) -> Iterator[Entry]:
                 defaults.get("time", ""),
                 defaults.get("note", ""),
             )
+        yield entry

@@ -236,7 +236,10 @@ class Registry:
                 f"The registry {self.path} cannot be used: {error}. Free the disk or the file, or name another."
             ) from error
         except sqlite3.DatabaseError as error:
-            raise MorelliError(f"The registry {self.path} is no database or is damaged: {error}.") from error
+            raise MorelliError(
+                f"The registry {self.path} is no database or is damaged: {error}. "
+                "Restore it from a copy, or name another."
+            ) from error
 
     def _connection(self) -> sqlite3.Connection:
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
@@ -248,7 +251,7 @@ class Registry:
                 foreign=f"{self.path} is a database of another program, not a registry of images.",
                 other=lambda version: (
                     f"The registry {self.path} was written by a newer Morelli (layout {version}; this one knows "
-                    f"{_LAYOUT.version})."
+                    f"{_LAYOUT.version}). Use it with that one."
                 ),
             )
             held = self._local.held = (os.getpid(), connection)
