@@ -9,7 +9,7 @@ import pytest
 from morelli.attributors import FusedAttributor
 from morelli.attributors.discriminant import fit_discriminant
 from morelli.attributors.enrolment import MIN_IMAGES, enrol_in_expert
-from morelli.attributors.enrolment.expert import _lent, _shrunk
+from morelli.attributors.enrolment.expert import Refit, _lent, _shrunk
 from morelli.audit.consistency import test_consistency as consistency_of
 
 from .._classes import BLOCKS, draw, same
@@ -51,6 +51,13 @@ def enrolled(fitted, own):
 def unseen():
     X, y, _ = draw(1, 60, K, groups=60)
     return X, names(y)
+
+
+def others_of(fitted, all_of_them):
+    """Return measurements, candidates (as numbers) and prompts of what an attributor was fitted to."""
+    X, y, groups = all_of_them
+    old = np.isin(y, fitted.classes_)
+    return X[old], np.searchsorted(fitted.classes_, y[old]), groups[old]
 
 
 def state(attributor: FusedAttributor) -> str:
@@ -243,23 +250,59 @@ def test_other_references_take_the_place_of_the_old(enrolled, all_of_them):
 # --- fitted anew --------------------------------------------------------------------------------------------------
 
 
-def test_a_newcomer_with_as_many_references_as_the_others_needs_no_bias_where_all_is_fitted_anew(fitted, own):
+def test_a_newcomer_with_as_many_references_as_the_others_needs_no_bias_where_all_is_fitted_anew(
+    fitted, own, all_of_them
+):
     X, groups = own
+    theirs, codes, of = others_of(fitted, all_of_them)
     base = {name: fitted.discriminants_[name] for name in BLOCKS}
 
-    def make(rows):
+    def fit(rows, others):
         made = {}
         for name, block in BLOCKS.items():
             mean = base[name].coordinates(X[rows][:, block]).mean(axis=0)
             made[name] = replace(base[name], means=np.concatenate([base[name].means, mean[None]]))
         return made
 
-    _, facts = enrol_in_expert(fitted, "m3", X, groups, make=make, n_folds=3)
+    refit = Refit(theirs, codes, of, fit)
+    _, facts = enrol_in_expert(fitted, "m3", X, groups, refit=refit, n_folds=3)
     assert facts.bias == 0
     X, groups = X[:6], groups[:6]
-    fewer = enrol_in_expert(fitted, "m3", X, groups, make=make, n_folds=3)[1]
+    fewer = enrol_in_expert(fitted, "m3", X, groups, refit=refit, n_folds=3)[1]
     alone = enrol_in_expert(fitted, "m3", X, groups, n_folds=3)[1]
     assert fewer.bias != 0 and abs(fewer.bias) < abs(alone.bias) + 1
+
+
+def test_what_others_give_to_it_is_measured_where_they_are_at_hand(fitted, own, all_of_them):
+    """Discriminants that call every third image of m0 the newcomer's."""
+    X, groups = own
+    theirs, codes, of = others_of(fitted, all_of_them)
+    asked = []
+
+    def fit(rows, others):
+        asked.append((set(groups[rows]), set(of[others])))
+        made = {}
+        for name, block in BLOCKS.items():
+            base = fitted.discriminants_[name]
+            mean = base.coordinates(X[rows][:, block]).mean(axis=0)
+            made[name] = replace(base, means=np.concatenate([base.means, mean[None]]))
+        return made
+
+    spoilt = theirs.copy()
+    wrong = np.flatnonzero(codes == 0)[::3]
+    spoilt[wrong] = X[: len(wrong)]
+    made, facts = enrol_in_expert(fitted, "m3", X, groups, refit=Refit(spoilt, codes, of, fit), n_folds=4)
+    right, less = enrol_in_expert(fitted, "m3", X, groups, refit=Refit(theirs, codes, of, fit), n_folds=4)
+    assert facts.claims == pytest.approx(less.claims + len(wrong) / len(codes), abs=0.03)
+    place = made.classes_.tolist().index("m3")
+    given, before = (np.exp(one.rehearsal_.log_proba[:, place]) for one in (made, right))
+    first = made.rehearsal_.codes == 0
+    assert given[first].mean() > before[first].mean() + 0.2
+    assert np.allclose(given[~first], before[~first])
+    # Prompts that are held out of the newcomer's references are held out of the others' too.
+    assert not any((set(groups) - mine) & rest for mine, rest in asked)
+    assert set().union(*(set(of) - rest for _, rest in asked)) == set(of)
+    assert [set(groups) == mine for mine, _ in asked] == 2 * [False, False, False, False, True]
 
 
 # --- what an audit makes of it ------------------------------------------------------------------------------------
@@ -268,13 +311,13 @@ def test_a_newcomer_with_as_many_references_as_the_others_needs_no_bias_where_al
 def test_others_lend_what_is_given_to_them(fitted):
     old, rng = fitted.rehearsal_, np.random.default_rng(0)
     given = rng.dirichlet(np.ones(K), 40)[:, :-1]
-    share = _lent(old, given)
+    share = _lent(old, dict(enumerate(given.T)))
     for code in range(K - 1):
         rows = old.codes == code
         assert share[rows].mean() == pytest.approx(given[:, code].mean(), abs=0.02)
         sure = old.log_proba[rows, code]
         assert np.all(np.diff(share[rows][np.argsort(sure)]) <= 1e-12)
-    assert (_lent(old, np.zeros_like(given)) > 0).all()
+    assert (_lent(old, dict(enumerate(np.zeros_like(given).T))) > 0).all()
 
 
 def test_a_twin_of_a_candidate_is_taken_for_it_both_ways(fitted, all_of_them):

@@ -257,7 +257,7 @@ def _enrol_one(
             np.concatenate([tables[view].X for view in views]).astype(np.float64),
             np.tile(groups, len(views)),
             mode=mode,
-            make=None if old is None else old.make(expert, name, views, tables, groups, mode),
+            refit=None if old is None else old.refit(expert, name, views, tables, groups, mode),
             n_folds=None if old is None else REFIT_FOLDS,
             images=np.tile(np.arange(len(groups)), len(views)),
         )
@@ -304,8 +304,10 @@ def _note(name: str, fact: Enrolled, mode: str, prompts_known: bool, *, refit: b
         if refit
         else "Nothing else was fitted anew: directions in which it alone differs are missing"
     )
-    unseen = "what images of others it claims was not seen"
-    return f"{name} {how}: {images} {prompts}. {right}. {rest}; {unseen}."
+    claimed = "what images of others it claims was not seen"
+    if fact.claims is not None:
+        claimed = f"of the others' references {100 * fact.claims:.1f} of 100 are named as it"
+    return f"{name} {how}: {images} {prompts}. {right}. {rest}; {claimed}."
 
 
 def _with(

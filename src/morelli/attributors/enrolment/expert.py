@@ -15,8 +15,9 @@ temperature and what makes images strange stay as they are, which is most of wha
 with as many references as the others needs no bias. With fewer its mean stands out farther by chance, and it would be
 named too rarely: it gets the share of the bias by which its references are fewer.
 
-What others' images give to the newcomer was not seen. The rehearsal, which statements about sets of images are read
-off, takes it to be what the newcomer's images give to them: two models that are taken for each other are so both ways.
+The rehearsal, which statements about sets of images are read off, has to know what others' images give to the
+newcomer. With their measurements that is found out, prompt by prompt. Without them it was not seen, and is taken to be
+what the newcomer's images give to them: two models that are taken for each other are so both ways.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ from morelli.attributors.rehearsal import Rehearsal, joint_p
 from morelli.attributors.rejection import Rejector
 from morelli.attributors.sighting import Sighting, see
 
-__all__ = ["MIN_IMAGES", "MODES", "Enrolled", "Make", "enrol_in_expert"]
+__all__ = ["MIN_IMAGES", "MODES", "Enrolled", "Refit", "Rows", "enrol_in_expert"]
 
 Float = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Make = Callable[[NDArray[np.intp]], Mapping[str, Discriminant]]
-"""Gives the discriminants of all candidates, the newcomer's from some of its references."""
+Rows = NDArray[np.intp]
+_Add = Callable[[Rows], Mapping[str, Discriminant]]
 
 MIN_IMAGES = 3
 """Fewest references of a newcomer, as for a candidate of a fit."""
@@ -79,6 +80,8 @@ class Enrolled:
         That the newcomer was given, in nats; 0 where none was chosen.
     leak_free : bool
         Whether each reference was judged by what has not seen its prompt.
+    claims : float or None
+        Share of the others' references that were named as it, likewise; None where these were not at hand.
     """
 
     n_images: int
@@ -86,6 +89,28 @@ class Enrolled:
     recall: float
     bias: float
     leak_free: bool
+    claims: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refit:
+    """Measured references of the others, m rows, and what fits discriminants to some of them and of the newcomer's.
+
+    Attributes
+    ----------
+    X : ndarray, shape (m, d)
+    codes : ndarray of int, shape (m,)
+        Candidates, numbered as the attributor's, with the newcomer last or in its place.
+    groups : ndarray of int, shape (m,)
+        Prompts, by the same numbers as the newcomer's.
+    fit : callable
+        Takes rows of the newcomer and rows of the others; returns the discriminants of all candidates.
+    """
+
+    X: Float
+    codes: Ints
+    groups: Ints
+    fit: Callable[[Rows, Rows], Mapping[str, Discriminant]]
 
 
 def enrol_in_expert(
@@ -95,7 +120,7 @@ def enrol_in_expert(
     groups: NDArray[np.integer],
     *,
     mode: str = "new",
-    make: Make | None = None,
+    refit: Refit | None = None,
     n_folds: int | None = None,
     images: NDArray[np.integer] | None = None,
 ) -> tuple[FusedAttributor, Enrolled]:
@@ -111,9 +136,8 @@ def enrol_in_expert(
     groups : ndarray of int, shape (n,)
         Their prompts.
     mode : {"new", "add", "replace"}, default "new"
-    make : callable, optional
-        Fits discriminants anew; the newcomer is the last class, or keeps its place. By default its means are added to
-        the discriminants that there are.
+    refit : Refit, optional
+        Discriminants are fitted anew. By default the newcomer's means are added to those that there are.
     n_folds : int, optional
         Folds of prompts for judging the references; by default one for each prompt.
     images : ndarray of int, shape (n,), optional
@@ -131,25 +155,36 @@ def enrol_in_expert(
     new.classes_ = expert.classes_.copy() if known else np.append(expert.classes_, name)
     values = np.asarray(X, dtype=np.float64)
     blocks = expert.named_blocks(values.shape[1])
-    fit = _means(expert, values, blocks, place, mode) if make is None else make
     shown = np.arange(len(values)) if images is None else images
     fold = _folds(groups if len(np.unique(groups)) > 1 else shown, n_folds)
-    seen = _out_of_fold(fit, blocks, values, fold)
-    new.discriminants_ = dict(fit(np.arange(len(values))))
+    everything = np.arange(len(values))
+    others = None
+    if refit is None:
+        add = _means(expert, values, blocks, place, mode)
+        seen, new.discriminants_ = _out_of_fold(add, blocks, values, fold), dict(add(everything))
+    else:
+        seen, others = _out_of_fold_of_all(refit, blocks, values, groups, fold)
+        new.discriminants_ = dict(refit.fit(everything, np.arange(len(refit.X))))
 
-    fused = seen.fuse(np.array(list(expert.weights_.values())))
+    weights = np.array(list(expert.weights_.values()))
+    fused = seen.fuse(weights)
     bias = None
     if mode != "add":
         # Fitted anew, only what is lacking in references makes up for itself by a bias.
-        share = 1.0 if make is None else max(0.0, 1 - len(values) / float(np.median(_counts(expert.rehearsal_))))
+        share = 1.0 if refit is None else max(0.0, 1 - len(values) / float(np.median(_counts(expert.rehearsal_))))
         bias = share * _bias(expert, new.discriminants_, fused, place)
     new.calibration_ = _calibration(expert.calibration_, place, len(new.classes_), bias)
     log_proba = new.calibration_.as_learned.transform(fused)
+    gives, claims = dict(enumerate(np.exp(log_proba).T)), None
+    if refit is not None and others is not None:
+        rivals = new.calibration_.as_learned.transform(others.fuse(weights))
+        gives = {int(code): np.exp(rivals[refit.codes == code, place]) for code in np.unique(refit.codes)}
+        claims = float((rivals.argmax(axis=1) == place)[refit.codes != place].mean())
 
     strangeness, new.rejector_ = _strangeness(expert, seen, fold, place, mode)
     outlying = seen.mean_outlyingness
     p = joint_p(expert.open_set_.p_values(strangeness), expert.outlying_.p_values(outlying))
-    new.rehearsal_, kept = _rehearsal(expert.rehearsal_, log_proba, groups, p, place, mode)
+    new.rehearsal_, kept = _rehearsal(expert.rehearsal_, log_proba, groups, p, place, mode, gives)
     new.open_set_ = OpenSetModel().fit(np.concatenate([expert.open_set_.scores[kept], strangeness]))
     new.outlying_ = OpenSetModel().fit(np.concatenate([expert.outlying_.scores[kept], outlying]))
     new.conformal_ = _conformal(expert.conformal_, new.rehearsal_)
@@ -157,7 +192,7 @@ def enrol_in_expert(
     n_images, n_prompts = len(np.unique(shown)), len(np.unique(groups))
     new.training_ = _training(expert.training_, new.rehearsal_, name, n_images, mode)
     recall = float((log_proba.argmax(axis=1) == place).mean())
-    facts = Enrolled(n_images, n_prompts, recall, bias or 0.0, n_prompts > 1)
+    facts = Enrolled(n_images, n_prompts, recall, bias or 0.0, n_prompts > 1, claims)
     return reordered(new, class_order(new.classes_)), facts
 
 
@@ -167,8 +202,8 @@ def _folds(groups: NDArray[np.integer], n_folds: int | None) -> Ints:
     return codes if n_folds is None else np.asarray(codes % min(n_folds, int(codes.max()) + 1), dtype=np.int64)
 
 
-def _out_of_fold(fit: Make, blocks: Mapping[str, slice], X: Float, fold: Ints) -> Sighting:
-    """Return what is seen of each row by what was fitted to the other folds."""
+def _out_of_fold(fit: _Add, blocks: Mapping[str, slice], X: Float, fold: Ints) -> Sighting:
+    """Return what is seen of each row by what was made of the other folds."""
     parts = []
     for number in range(int(fold.max()) + 1):
         mine, others = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
@@ -176,7 +211,27 @@ def _out_of_fold(fit: Make, blocks: Mapping[str, slice], X: Float, fold: Ints) -
     return Sighting.gather(parts)
 
 
-def _means(expert: FusedAttributor, X: Float, blocks: Mapping[str, slice], place: int, mode: str) -> Make:
+def _out_of_fold_of_all(
+    refit: Refit, blocks: Mapping[str, slice], X: Float, groups: NDArray[np.integer], fold: Ints
+) -> tuple[Sighting, Sighting]:
+    """Return what is seen of each row of the newcomer, and of the others, by what does not know its prompt."""
+    n_folds = int(fold.max()) + 1
+    # Prompts of the newcomer's are held out of the others too; those that only the others have are dealt out likewise.
+    of = dict(zip(groups.tolist(), fold.tolist(), strict=True)) if len(np.unique(groups)) > 1 else {}
+    theirs = np.array([of.get(group, group % n_folds) for group in refit.groups.tolist()])
+    own: list[tuple[Rows, Sighting]] = []
+    others: list[tuple[Rows, Sighting]] = []
+    for number in range(n_folds):
+        made = refit.fit(np.flatnonzero(fold != number), np.flatnonzero(theirs != number))
+        for parts, rows, values in (
+            (own, np.flatnonzero(fold == number), X),
+            (others, np.flatnonzero(theirs == number), refit.X),
+        ):
+            parts.append((rows, see(made, blocks, values[rows])))
+    return Sighting.gather(own), Sighting.gather(others)
+
+
+def _means(expert: FusedAttributor, X: Float, blocks: Mapping[str, slice], place: int, mode: str) -> _Add:
     """Return what adds the mean of some rows to every discriminant."""
     coordinates = {family: expert.discriminants_[family].coordinates(X[:, block]) for family, block in blocks.items()}
     n_old = int((expert.rehearsal_.codes == place).sum()) if mode == "add" else 0
@@ -288,14 +343,20 @@ def _strangeness(expert: FusedAttributor, seen: Sighting, fold: Ints, place: int
 
 
 def _rehearsal(
-    old: Rehearsal, log_proba: Float, groups: NDArray[np.integer], p: Float, place: int, mode: str
+    old: Rehearsal,
+    log_proba: Float,
+    groups: NDArray[np.integer],
+    p: Float,
+    place: int,
+    mode: str,
+    gives: Mapping[int, Float],
 ) -> tuple[Rehearsal, NDArray[np.bool_]]:
     """Return the rehearsal with the newcomer's references behind the others, and which of the old ones are kept."""
     kept = old.codes != place if mode == "replace" else np.ones(len(old.codes), dtype=np.bool_)
     hidden = old.hidden_codes != place if mode == "replace" else np.ones(len(old.hidden_codes), dtype=np.bool_)
     words, unseen = old.log_proba, old.hidden_log_proba
     if mode == "new":
-        share = _lent(old, np.exp(log_proba))[:, None]
+        share = _lent(old, gives)[:, None]
         words = np.hstack([words + np.log1p(-share), np.log(share)])
         unseen = np.insert(unseen, place, np.nan, axis=1)
     own = np.unique(groups, return_inverse=True)[1] + int(old.groups.max()) + 1
@@ -312,16 +373,16 @@ def _rehearsal(
     return Rehearsal.from_arrays(made.to_arrays()), kept
 
 
-def _lent(old: Rehearsal, given: Float) -> Float:
-    """Return what each reference of the others is taken to give to a newcomer: as much as that gives to its candidate.
+def _lent(old: Rehearsal, gives: Mapping[int, Float]) -> Float:
+    """Return what each reference of the others gives to the newcomer, by samples of that for each candidate.
 
-    Quantile by quantile, the least sure references giving the most.
+    Quantile by quantile, the least sure references giving the most: which of them a sample belongs to is not known.
     """
     share = np.empty(len(old.codes))
     for code in np.unique(old.codes):
         rows = np.flatnonzero(old.codes == code)
         surest_first = rows[np.argsort(-old.log_proba[rows, code], kind="stable")]
-        share[surest_first] = np.quantile(given[:, code], (np.arange(len(rows)) + 0.5) / len(rows))
+        share[surest_first] = np.quantile(gives[int(code)], (np.arange(len(rows)) + 0.5) / len(rows))
     return np.clip(share, *_LENT)
 
 

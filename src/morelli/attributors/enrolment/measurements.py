@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from morelli.attributors._references import References
 from morelli.attributors.discriminant import Discriminant
-from morelli.attributors.enrolment.expert import Make
+from morelli.attributors.enrolment.expert import Refit, Rows
 from morelli.attributors.fused import FusedAttributor
 from morelli.encoders import Features
 
@@ -33,7 +33,7 @@ class Measurements:
     def __init__(self, labels: NDArray[np.object_], groups: Ints, tables: Mapping[str, Features]) -> None:
         self.labels, self.groups, self.tables = labels, groups, tables
 
-    def make(
+    def refit(
         self,
         expert: FusedAttributor,
         name: str,
@@ -41,10 +41,8 @@ class Measurements:
         own: Mapping[str, Features],
         groups: Ints,
         mode: str,
-    ) -> Make:
-        """Return what fits the discriminants of one expert to these references and some of a newcomer's.
-
-        Prompts of the newcomer's references that are held out are held out of these too, as they are in a fit.
+    ) -> Refit:
+        """Return these references as one expert sees them, and what fits its discriminants to them and a newcomer's.
 
         Parameters
         ----------
@@ -78,18 +76,15 @@ class Measurements:
             expert.shrinkage,
             expert.within_share,
         )
-        before, after = np.tile(self.groups[kept], len(views)), np.tile(groups, len(views))
+        n_old = len(kept) * len(views)
 
-        def fit(rows: NDArray[np.intp]) -> Mapping[str, Discriminant]:
-            held_out = np.setdiff1d(after, after[rows])
-            return whole.discriminants(
-                np.concatenate([np.flatnonzero(~np.isin(before, held_out)), len(before) + np.asarray(rows)])
-            )
+        def fit(new: Rows, others: Rows) -> Mapping[str, Discriminant]:
+            return whole.discriminants(np.concatenate([others, n_old + new]))
 
-        return fit
+        return Refit(whole.X[:n_old], np.tile(codes, len(views)), np.tile(self.groups[kept], len(views)), fit)
 
     def with_more(self, name: str, own: Mapping[str, Features], groups: Ints, mode: str) -> Measurements:
-        """Return the references after a candidate was enrolled, for the next one; parameters as for :meth:`make`."""
+        """Return the references after a candidate was enrolled, for the next one; parameters as for :meth:`refit`."""
         kept = self._kept(name, mode)
         return Measurements(
             np.concatenate([self.labels[kept], np.full(len(groups), name, dtype=object)]),
