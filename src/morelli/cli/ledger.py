@@ -28,7 +28,7 @@ from morelli.cli._ledger import (
 from morelli.cli._run import register
 
 if TYPE_CHECKING:
-    from morelli.audit.ledger import Filed
+    from morelli.audit.verdicts import Filed
 
 __all__ = ["app"]
 
@@ -81,7 +81,7 @@ def add(
         morelli ledger add ledger.sqlite verdicts.jsonl --actor "night shift"
         morelli ledger add postgresql://audit@db.example/ledger verdicts.jsonl
     """
-    from morelli.audit.ledger import read_verdicts
+    from morelli.audit.verdicts import read_verdicts
 
     bad: list[str] = []
     pooled = 0

@@ -77,7 +77,7 @@ def review(
 
 def _decide(console: Console, ledger: Ledger, incident: Incident, reviewer: str) -> bool:
     """Ask until there is an answer; say whether it was recorded."""
-    from morelli.audit.ledger import machine_answer
+    from morelli.audit.verdicts import machine_answer
 
     assert incident.verdict is not None
     said = machine_answer(incident.verdict)

@@ -14,7 +14,7 @@ from scipy.stats import binomtest
 
 from morelli._files import write_text
 from morelli.audit.drift.cusum import Chart, design_chart, run_length
-from morelli.audit.ledger import read_verdicts
+from morelli.audit.verdicts import read_verdicts
 from morelli.errors import MorelliError, NotEnoughDataError
 
 __all__ = ["ABSTAINING", "Alarm", "Baseline", "Monitor", "baseline_of"]

@@ -23,12 +23,10 @@ from morelli.audit.ledger.incident import RULINGS, STATUSES, Attachment, Decisio
 from morelli.audit.ledger.ledger import Added, Ledger, upgrade
 from morelli.audit.ledger.reader import LedgerReader, Queued
 from morelli.audit.ledger.redacting import Redaction
-from morelli.audit.ledger.verdicts import PRIORITY, Filed, Line, check_verdict, machine_answer, read_verdicts
 from morelli.audit.ledger.verifying import Problem, Verification
 
 __all__ = [
     "KINDS",
-    "PRIORITY",
     "REASONS",
     "RULINGS",
     "STATUSES",
@@ -38,13 +36,11 @@ __all__ = [
     "Decision",
     "Entry",
     "Exported",
-    "Filed",
     "Head",
     "Incident",
     "Ledger",
     "LedgerReader",
     "Left",
-    "Line",
     "MachineAgreement",
     "Note",
     "PairAgreement",
@@ -53,11 +49,8 @@ __all__ = [
     "Redaction",
     "Verification",
     "agreement_of",
-    "check_verdict",
     "cohen_kappa",
     "export",
     "krippendorff_alpha",
-    "machine_answer",
-    "read_verdicts",
     "upgrade",
 ]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from morelli.audit.ledger.incident import Incident
-from morelli.audit.ledger.verdicts import machine_answer
+from morelli.audit.verdicts import machine_answer
 from morelli.errors import MorelliError
 
 __all__ = [

@@ -23,7 +23,7 @@ from morelli.audit.ledger.entry import Entry, check_actor, check_subject, stamp
 from morelli.audit.ledger.incident import RULINGS, Attachment, Decision
 from morelli.audit.ledger.reader import LedgerReader
 from morelli.audit.ledger.redacting import Redaction
-from morelli.audit.ledger.verdicts import Filed, check_verdict, machine_answer
+from morelli.audit.verdicts import Filed, check_verdict, machine_answer
 from morelli.errors import LedgerError
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from morelli.audit.ledger._tables import CONTENTS, ENTRIES
 from morelli.audit.ledger.agreement import Agreement, agreement_of
 from morelli.audit.ledger.entry import Entry, Head, check_actor
 from morelli.audit.ledger.incident import STATUSES, Incident
-from morelli.audit.ledger.verdicts import PRIORITY
 from morelli.audit.ledger.verifying import Verification, verify
+from morelli.audit.verdicts import PRIORITY
 from morelli.errors import LedgerError
 
 __all__ = ["LedgerReader", "Queued"]

@@ -15,7 +15,7 @@ from morelli.audit.ledger._database import reading
 from morelli.audit.ledger._tables import CONTENTS, ENTRIES
 from morelli.audit.ledger.attachments import check_files
 from morelli.audit.ledger.entry import ABOUT_IMAGES, KINDS, Head
-from morelli.audit.ledger.verdicts import place_in_queue
+from morelli.audit.verdicts import place_in_queue
 
 __all__ = ["Problem", "Verification", "verify"]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import IO
 
-from morelli.audit.ledger import machine_answer, read_verdicts
+from morelli.audit.verdicts import machine_answer, read_verdicts
 
 __all__ = ["Usage", "Used", "count_verdicts"]
 

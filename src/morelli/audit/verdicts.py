@@ -1,4 +1,4 @@
-"""Verdicts as a ledger takes them: checked, because they come from files that anybody may have written."""
+"""Verdicts from files that anybody may have written: checked, and filed as a ledger files them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from morelli.audit.ledger._content import MAX_CONTENT
 from morelli.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ PRIORITY: Final = {"conflict": 0, "unknown": 1, "ambiguous": 2, "unreadable": 3,
 
 _IMAGE_ID: Final = re.compile(r"[0-9a-f]{64}")
 _BUNDLE_ID: Final = re.compile(r"[!-~]{0,200}")
-_LONGEST_LINE: Final = 8 * MAX_CONTENT
+_LONGEST_LINE: Final = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,10 @@ import json
 
 import pytest
 
-pytest.importorskip("sqlalchemy")
-pytest.importorskip("alembic")
-
-from morelli.audit.ledger import PRIORITY, check_verdict, machine_answer, read_verdicts
+from morelli.audit.verdicts import PRIORITY, check_verdict, machine_answer, read_verdicts
 from morelli.errors import LedgerError
 
-from ._made import image_id, made_verdict
+from .ledger._made import image_id, made_verdict
 
 BAD = [
     {"uri": 5},
@@ -110,7 +107,7 @@ def test_lines_are_read_whatever_they_hold():
 
 
 def test_a_line_without_end_is_not_held_in_memory(monkeypatch):
-    from morelli.audit.ledger import verdicts
+    from morelli.audit import verdicts
 
     monkeypatch.setattr(verdicts, "_LONGEST_LINE", 1000)
     text = b"x" * 5500 + b"\n" + json.dumps(made_verdict(1), separators=(",", ":")).encode()[:900] + b"\n{}\n"
