@@ -41,9 +41,20 @@ def test_what_is_no_json(value):
 
 def test_what_is_nested_without_end():
     value: dict[str, object] = {}
-    value["a"] = value
-    with pytest.raises(LedgerError, match="is not JSON"):
+    value["a"] = value["b"] = value
+    with pytest.raises(LedgerError, match="100 deep"):
         canonical_json(value)
+
+
+@pytest.mark.parametrize("make", [lambda inner: {"a": inner}, lambda inner: [1, inner]])
+def test_what_is_nested_too_deeply_is_not_recorded(make):
+    """Else it might be recorded, and not read again."""
+    value = {"a": 1}
+    for _ in range(98):
+        value = make(value)
+    assert json.loads(canonical_json({"value": value})) == {"value": value}
+    with pytest.raises(LedgerError, match="100 deep"):
+        canonical_json({"value": make(value)})
 
 
 def test_the_formats_are_fixed():

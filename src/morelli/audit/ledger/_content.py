@@ -12,6 +12,9 @@ from morelli.errors import LedgerError
 
 __all__ = ["MAX_CONTENT", "NOTHING", "canonical_json", "commitment_to", "is_intact", "link_hash", "new_salt"]
 
+MAX_DEPTH: Final = 100
+"""Objects and lists within each other: what Python's parser still reads hangs on the stack that it is called with."""
+
 MAX_CONTENT: Final = 1 << 20
 """Bytes of the content of one entry. Readers hold a page of entries in memory, so that there has to be a limit."""
 
@@ -39,6 +42,8 @@ def canonical_json(values: Mapping[str, Any]) -> str:
     >>> canonical_json({"b": 1, "a": "caf\udce9"})
     '{"a":"caf\\udce9","b":1}'
     """
+    if _deeper_than(MAX_DEPTH, values):
+        raise LedgerError(f"This cannot be recorded: objects and lists lie more than {MAX_DEPTH} deep in each other.")
     try:
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -49,6 +54,21 @@ def canonical_json(values: Mapping[str, Any]) -> str:
             "Attach large things as files."
         )
     return text
+
+
+def _deeper_than(depth: int, values: Any) -> bool:
+    """Say whether containers lie deeper in each other, level by level and not by recursion."""
+    level = {id(values): values}
+    for _ in range(depth):
+        level = {  # what is there twice, or contains itself, is looked at once a level
+            id(inner): inner
+            for outer in level.values()
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+            if isinstance(inner, Mapping | list | tuple)
+        }
+        if not level:
+            return False
+    return True
 
 
 def new_salt() -> str:
