@@ -63,9 +63,9 @@ def enrol(
     The model gets a place among the candidates in the measurements that the bundle has learned to read, and a bias at
     which its own references are named right as often as others' are. Once its images are measured that takes less than
     a second, but it claims more images of others than after a fit. With --references the discriminants are fitted anew
-    too (without a background): it claims fewer, and that takes a quarter of the time of a fit. The bundle notes how each
-    model came in. The manifest of a group of unknown images that an audit found will do as CATALOG, once its column
-    "model" has a name.
+    too (without a background): it claims fewer, and that takes a quarter of the time of a fit. The bundle notes how
+    each model came in. The manifest of a group of unknown images that an audit found will do as CATALOG, once its
+    column "model" has a name.
 
     Examples:
 
