@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,8 @@ __all__ = [
     "LabelOption",
     "MapsOption",
     "NoCacheOption",
+    "PromptFrom",
+    "PromptFromOption",
     "SplitOption",
     "WorkersOption",
     "check_output",
@@ -92,8 +95,29 @@ MapsOption = Annotated[
 Progress = Callable[[int, int], None]
 
 
-def open_catalog(source: Path, split: str | None = None) -> Catalog:
+class PromptFrom(StrEnum):
+    """Where a folder's prompts are read from."""
+
+    folder = "folder"
+    stem = "stem"
+
+
+PromptFromOption = Annotated[
+    PromptFrom | None,
+    typer.Option(
+        "--prompt-from",
+        metavar="[folder|stem]",
+        help="Of a folder: the prompt is the name of the file's folder, or of the file without its suffix.",
+    ),
+]
+
+
+def open_catalog(
+    source: Path, split: str | None = None, *, model: str | None = None, prompt_from: PromptFrom | None = None
+) -> Catalog:
     """Read a catalog, or make one in memory from a folder per model or a table with a path column.
+
+    `model` names what made the images of a folder without folders in it; without it such a folder is refused.
 
     Raises
     ------
@@ -106,7 +130,13 @@ def open_catalog(source: Path, split: str | None = None) -> Catalog:
         catalog = Catalog.read(source)
     else:
         with progress("Reading images") as report:
-            catalog = build_catalog(source, progress=report)
+            flat = source.is_dir() and not any(inner.is_dir() for inner in source.iterdir())
+            catalog = build_catalog(
+                source,
+                defaults={"model": model} if flat and model is not None else None,
+                prompt_from=None if prompt_from is None else prompt_from.value,
+                progress=report,
+            )
     if split is None:
         return catalog
     chosen = catalog.select(split=split)

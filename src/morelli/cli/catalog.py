@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from morelli.cli._common import WorkersOption, check_output, progress
+from morelli.cli._common import PromptFromOption, WorkersOption, check_output, progress
 from morelli.cli._run import register
 
 __all__ = ["app"]
@@ -27,13 +26,6 @@ def _column(name: str, what: str, **settings: Any) -> Any:
 
 def _default(name: str) -> Any:
     return typer.Option(f"--{name}", metavar="TEXT", help=f"{name.capitalize()} of all images that name none.")
-
-
-class PromptFrom(StrEnum):
-    """Where a folder's prompts are read from."""
-
-    folder = "folder"
-    stem = "stem"
 
 
 def build(
@@ -59,14 +51,7 @@ def build(
     model: Annotated[str | None, _default("model")] = None,
     version: Annotated[str | None, _default("version")] = None,
     lineage: Annotated[str | None, _default("lineage")] = None,
-    prompt_from: Annotated[
-        PromptFrom | None,
-        typer.Option(
-            "--prompt-from",
-            metavar="[folder|stem]",
-            help="Of a folder: the prompt is the name of the file's folder, or of the file without its suffix.",
-        ),
-    ] = None,
+    prompt_from: PromptFromOption = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Read every file anew instead of going on where a run stopped.")
     ] = False,

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from morelli._text import printable
-from morelli.cli._common import check_output, progress
+from morelli.cli._common import check_output, open_catalog, progress
 from morelli.cli._ledger import (
     ActorOption,
     FilesOption,
@@ -334,9 +334,8 @@ def export(
 
     from morelli.audit.ledger import REASONS
     from morelli.audit.ledger import export as run
-    from morelli.catalog import Catalog
 
-    catalog = None if test is None else Catalog.read(test)
+    catalog = None if test is None else open_catalog(test)
     with open_ledger(ledger) as opened, progress("Reading images") as report:
         done = run(opened, output, test=catalog, actor=who(actor), progress=report)
     if as_json:

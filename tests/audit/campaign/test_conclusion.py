@@ -47,7 +47,7 @@ def test_the_conclusion_comes_first_with_its_uncertainty(outcome, first):
 
 def test_a_set_that_passes_says_what_would_have_been_missed():
     text = " ".join(said().sentences)
-    assert "15 in 100 images from elsewhere would be noticed in 8 of 10 such audits; fewer may pass" in text
+    assert "15 in 100 images by other candidates would be noticed in 8 of 10 such audits; fewer may pass" in text
     assert "even a set wholly from elsewhere might pass" in " ".join(said(replace(CLAIM, detectable=None)).sentences)
     assert "would be noticed" not in " ".join(said(replace(CLAIM, outcome=INCONSISTENT)).sentences)
 
@@ -102,3 +102,16 @@ def test_limits_and_what_would_change_it_are_always_said(outcome):
     assert len(found.would_change) >= 2
     everything = " ".join((*found.sentences, *found.would_change, *found.limits)).lower()
     assert not any(word in everything for word in ("proof", "proves", "proven", "certainly"))
+
+
+def test_a_set_that_passes_with_a_part_that_does_not_says_so_first():
+    parts = tuple(
+        Part("vendor", name, 20, 0, replace(CLAIM, outcome=outcome), 0.01, {})
+        for name, outcome in (("X", INCONSISTENT), ("Y", CONSISTENT), ("Z", INCONSISTENT))
+    )
+    first = "Taken together the images are consistent with the claim that a or b made them, but "
+    assert said(parts=parts).sentences[0] == first + "2 parts are not: X and Z."
+    assert said(parts=parts[:2]).sentences[0] == first + "one part is not: X."
+    assert (
+        "By vendor: none of 1 part contradicts the claim, their number allowed for." in said(parts=parts[1:2]).sentences
+    )

@@ -100,3 +100,13 @@ def test_a_column_that_is_not_there(tmp_path):
         open_campaign(tmp_path / "m.csv", ["seller"])
     with pytest.raises(MorelliError, match="no folder or manifest"):
         open_campaign(tmp_path / "nothing")
+
+
+def test_what_an_audit_wrote_is_no_part_of_it(tmp_path):
+    for name in ("a.jpg", "audit/index.html", "audit/suspects.png", "audit/records.sqlite-wal", "audit-2/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    campaign = open_campaign(tmp_path, without=tmp_path / "audit")
+    assert names(campaign) == ["a.jpg", "audit-2/b.png"] and campaign.passed_over == [0]
+    for elsewhere in (tmp_path, tmp_path.parent, tmp_path / "none", None):
+        assert len(names(open_campaign(tmp_path, without=elsewhere))) > 2

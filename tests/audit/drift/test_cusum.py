@@ -96,3 +96,8 @@ def test_run_lengths_of_no_chart(state):
 def test_rare_hits_make_a_chart_too():
     chart = design_chart(1e-4, until_false=1e5)
     assert chart.until_false >= 1e5 and chart.until_noticed < chart.until_false / 4
+
+
+def test_times_without_digits_are_endless():
+    assert run_length(1e-4, 13, 1, 200) == float("inf")
+    assert run_length(0.9, 1, 1, 50_000) < float("inf")

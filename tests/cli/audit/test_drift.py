@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+
+from morelli.sample import sample_path
 
 ENCODER = "forensic[colour,sharpness]"
 
@@ -31,7 +34,7 @@ def test_two_models_of_one_catalog(cli, drifted):
 def test_two_sources(cli, references, held_out):
     result = cli("audit", "drift", references, held_out, "--model", "acnet-gan", "--encoder", ENCODER, "-w", "1")
     # 12 photographs and 4 others: no prompt coincides.
-    assert result.exit_code == 0 and "different prompts" in result.stdout
+    assert result.exit_code == 0 and "no common prompts known" in result.stdout
     assert "No change found" in result.stdout or "Changed" in result.stdout
 
 
@@ -53,3 +56,13 @@ def test_mistakes_are_told(cli, references, arguments, why):
 def test_a_second_catalog_beside_models_is_a_mistake(cli, references):
     result = cli("audit", "drift", references, references, "--models", "acnet-gan,realsr-df2k")
     assert result.exit_code == 2 and "give no second one" in result.stderr
+
+
+def test_flat_folders_are_paired_by_the_names_of_files(cli, tmp_path):
+    for name, model in (("before é", "acnet-gan"), ("now", "realsr-df2k")):
+        (tmp_path / name).mkdir()
+        for path in sorted((sample_path() / "reference" / model).iterdir())[:8]:
+            shutil.copy(path, tmp_path / name)
+    command = ("audit", "drift", tmp_path / "before é", tmp_path / "now", "--encoder", ENCODER, "-w", "1")
+    paired = cli(*command, "--prompt-from", "stem")
+    assert paired.exit_code == 0 and "8 prompts that both have" in paired.stdout

@@ -63,3 +63,16 @@ def test_what_is_usual_has_to_be_said_once(cli, tmp_path):
     both = cli("audit", "monitor", path, "--baseline", "0.1", "--baseline-from", path)
     assert both.exit_code == 2
     assert cli("audit", "monitor", tmp_path / "none", "--baseline", "0.1").exit_code == 1
+
+
+def test_a_file_without_a_verdict_is_no_stream(cli, tmp_path):
+    (tmp_path / "verdicts.csv").write_text("path,decision\na.png,unknown\n", encoding="utf-8")
+    result = cli("audit", "monitor", tmp_path / "verdicts.csv", "--baseline", "0.1", "--state", tmp_path / "state")
+    assert result.exit_code == 1 and "none of 2 lines is a verdict" in result.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_few_verdicts_of_a_baseline_say_so_in_numbers_that_can_be(cli, tmp_path):
+    usual = verdicts(tmp_path / "may", ["attributed"] * 14 + ["unknown"])
+    result = cli("audit", "monitor", usual, "--baseline-from", usual, "--every", "5000")
+    assert result.exit_code == 0 and "more than a trillion images" in result.stdout

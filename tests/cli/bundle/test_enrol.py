@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from morelli.attributors import Bundle
 from morelli.catalog import build_catalog
+from morelli.sample import sample_path
 
 from ..conftest import MODELS, STRANGER, write_table
 
@@ -118,3 +120,21 @@ def test_a_group_of_unknown_images_that_a_person_named(cli, bundle, folder, tmp_
     assert result.exit_code == 0, result.stderr
     assert "their new tool was enrolled: 6 images whose prompts are not all known." in result.stdout
     assert "their new tool" in Bundle.load(output).classes
+
+
+def test_a_folder_without_folders_is_one_model(cli, bundle, tmp_path):
+    (tmp_path / "a model").mkdir()
+    for path in sorted((sample_path() / "unknown" / STRANGER).iterdir())[:4]:
+        shutil.copy(path, tmp_path / "a model")
+    output = tmp_path / "more.morelli"
+    for options, name in (((), "a model"), (("--model", "other"), "other")):
+        result = cli("bundle", "enrol", bundle, tmp_path / "a model", "-o", output, *options)
+        assert result.exit_code == 0, result.stderr
+        assert name in Bundle.load(output).classes
+
+
+def test_the_bundle_is_not_written_over(cli, bundle, newcomer):
+    before = bundle.read_bytes()
+    result = cli("bundle", "enrol", bundle, newcomer, "-o", bundle)
+    assert result.exit_code == 2 and "left as it is" in result.stderr
+    assert bundle.read_bytes() == before

@@ -33,7 +33,7 @@ def conclude(
     parts: Sequence[Part],
 ) -> Conclusion:
     """Put the statements of an audit into sentences, the conclusion first."""
-    sentences = [_verdict(claim), *_uncertainty(claim), *_looked_at(counts)]
+    sentences = [_verdict(claim, parts), *_uncertainty(claim), *_looked_at(counts)]
     if claim.outcome == INCONSISTENT and n_suspects:
         sentences.append(
             f"{counted(n_suspects, 'image')} {'is' if n_suspects == 1 else 'are'} likelier from elsewhere than by a "
@@ -82,8 +82,14 @@ def share_words(share: float, low: float, high: float) -> str:
     return f"about {100 * share:.0f} in 100 ({100 * low:.0f} to {100 * high:.0f})"
 
 
-def _verdict(claim: Claim) -> str:
+def _verdict(claim: Claim, parts: Sequence[Part]) -> str:
     names = listed(claim.claimed, last="or")
+    bad = [part.value or "(none given)" for part in parts if part.claim.outcome == INCONSISTENT]
+    if claim.outcome == CONSISTENT and bad:
+        return (
+            f"Taken together the images are consistent with the claim that {names} made them, but "
+            f"{'one part is' if len(bad) == 1 else f'{len(bad)} parts are'} not: {listed(bad)}."
+        )
     if claim.outcome == CONSISTENT:
         return f"The images are consistent with the claim that {names} made them."
     if claim.outcome == INCONSISTENT:
@@ -101,7 +107,7 @@ def _uncertainty(claim: Claim) -> list[str]:
     found = [stated]
     if claim.foreign is not None and claim.foreign_low is not None and claim.foreign_high is not None:
         share = share_words(claim.foreign, claim.foreign_low, claim.foreign_high)
-        found.append(f"Estimated share of images from elsewhere: {share}.")
+        found.append(f"Estimated share of images from elsewhere, as far as they look it: {share}.")
     if claim.outcome != INCONSISTENT:
         found.append(_blindness(claim))
     return found
@@ -120,8 +126,8 @@ def _blindness(claim: Claim) -> str:
     if claim.detectable is None:
         return f"With {counted(claim.n, 'image')}, even a set wholly from elsewhere might pass unnoticed."
     return (
-        f"With {counted(claim.n, 'image')}, {100 * claim.detectable:.0f} in 100 images from elsewhere would be noticed "
-        "in 8 of 10 such audits; fewer may pass."
+        f"With {counted(claim.n, 'image')}, {100 * claim.detectable:.0f} in 100 images by other candidates would be "
+        "noticed in 8 of 10 such audits; fewer may pass, and more where a model that is no candidate made them."
     )
 
 
@@ -187,7 +193,9 @@ def _of_parts(parts: Sequence[Part]) -> list[str]:
                 f"({len(bad)} of {len(of)}, corrected for their number)."
             )
         else:
-            found.append(f"By {column}: none of {counted(len(of), 'part')} contradicts the claim by itself.")
+            found.append(
+                f"By {column}: none of {counted(len(of), 'part')} contradicts the claim, their number allowed for."
+            )
     return found
 
 

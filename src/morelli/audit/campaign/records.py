@@ -174,8 +174,9 @@ class Records:
                 self._connection.execute("DELETE FROM seen")
             elif before is not None and before != wanted:
                 names = [name for name in wanted if not isinstance(before, dict) or before.get(name) != wanted[name]]
+                others = [f"other {name}" if name.endswith("s") else f"another {name}" for name in names or ["content"]]
                 raise MorelliError(
-                    f"{self.path.parent} holds an audit with another {' and another '.join(names or ['content'])}. "
+                    f"{self.path.parent} holds an audit with {' and '.join(others)}. "
                     "Name another folder, or judge all images anew with --anew."
                 )
             self._connection.execute("DELETE FROM files")

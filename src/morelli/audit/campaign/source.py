@@ -66,7 +66,9 @@ class Campaign:
         return self._items()
 
 
-def open_campaign(source: str | os.PathLike[str], by: Sequence[str] = ()) -> Campaign:
+def open_campaign(
+    source: str | os.PathLike[str], by: Sequence[str] = (), *, without: str | os.PathLike[str] | None = None
+) -> Campaign:
     """Find out what a campaign is; no image is opened.
 
     Parameters
@@ -76,6 +78,8 @@ def open_campaign(source: str | os.PathLike[str], by: Sequence[str] = ()) -> Cam
         stand for captions, tables and the like. A manifest as :func:`morelli.catalog.read_source` reads it. A catalog.
     by : sequence of str
         Columns to divide by. ``folder`` are the folders just below `source`, ``folder:2`` those two levels below.
+    without : path-like, optional
+        A folder whose files are no part of the campaign, such as the one that the audit is written to.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def open_campaign(source: str | os.PathLike[str], by: Sequence[str] = ()) -> Cam
                 "table with a path column and others beside it."
             )
         passed_over = [0]
-        return Campaign(path, tuple(by), lambda: _walk(path, by, passed_over), passed_over)
+        return Campaign(path, tuple(by), lambda: _walk(path, by, passed_over, _below(path, without)), passed_over)
     if path.is_file() and path.suffix == ".parquet" and Catalog.is_catalog(path):
         rows = _from_catalog(Catalog.read(path), columns)
     else:
@@ -106,12 +110,24 @@ _Row = tuple[str, str, tuple[str | None, ...], str | None]
 """Name, path, values of the columns, problem."""
 
 
-def _walk(root: Path, by: Sequence[str], passed_over: list[int]) -> Iterator[Item]:
-    def note(_: tuple[str, ...]) -> None:
-        passed_over[0] += 1
+def _below(root: Path, folder: str | os.PathLike[str] | None) -> tuple[str, ...] | None:
+    """Return the way from one folder down to another, None where that lies elsewhere."""
+    if folder is None or not Path(folder).resolve().is_relative_to(root.resolve()):
+        return None
+    return Path(folder).resolve().relative_to(root.resolve()).parts or None
+
+
+def _walk(root: Path, by: Sequence[str], passed_over: list[int], without: tuple[str, ...] | None) -> Iterator[Item]:
+    def inside(parts: tuple[str, ...]) -> bool:
+        return without is not None and parts[: len(without)] == without
+
+    def note(parts: tuple[str, ...]) -> None:
+        passed_over[0] += not inside(parts)
 
     try:
         for parts, closed in walk_folder(root, note):
+            if inside(parts):
+                continue
             name = "/".join(parts)
             problem = None
             if closed is not None:

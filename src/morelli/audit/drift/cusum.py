@@ -30,6 +30,9 @@ from morelli.errors import MorelliError
 __all__ = ["Chart", "design_chart", "run_length"]
 
 MOST_STATES: Final = 50_000
+LONGEST: Final = 1e12
+"""Beyond so many images a mean time until an alarm has no digits that the solution of a system would get right."""
+
 _MOST_PARTS: Final = 20
 _ROUNDING: Final = 0.02
 """How far a ratio of steps may be from the best one, as a share: it moves the best worse rate by less than that."""
@@ -122,7 +125,7 @@ def design_chart(baseline: float, worse: float | None = None, until_false: float
 
 
 def run_length(rate: float, up: int, down: int, limit: int) -> float:
-    """Return the mean number of images until the sum, from 0, reaches the limit.
+    """Return the mean number of images until the sum, from 0, reaches the limit; infinity beyond `LONGEST`.
 
     Parameters
     ----------
@@ -147,7 +150,8 @@ def run_length(rate: float, up: int, down: int, limit: int) -> float:
     rows = np.concatenate([states, goes, states])
     columns = np.concatenate([states, goes + up, np.maximum(0, states - down)])
     system = csc_array((entries, (rows, columns)), shape=(limit, limit))
-    return float(splu(system).solve(np.ones(limit))[0])
+    found = float(splu(system).solve(np.ones(limit))[0])
+    return found if 0 < found < LONGEST else math.inf
 
 
 def _steps(baseline: float, worse: float) -> tuple[int, int]:

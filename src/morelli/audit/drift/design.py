@@ -244,8 +244,8 @@ def _grouped(new: Bools, group: Codes, seed: int) -> Design:
     sizes = np.bincount(unit, minlength=pairs.shape[1])
     stratum = np.unique(sizes, return_inverse=True)[1].astype(np.int64)
     notes = [
-        "The samples have different prompts: what the prompts ask for may differ as well as the model. "
-        "Images of the same prompts would compare the models alone."
+        "The samples have no prompts in common that are known: what the prompts ask for may differ as well as the "
+        "model. Images of the same prompts, labelled with them, would compare the models alone."
     ]
     if len(rows) < len(new):
         notes.append(

@@ -33,7 +33,9 @@ def drift_section(drift: Drift) -> Section:
 def _conclusion(drift: Drift) -> str:
     test = drift.test
     reference, new = int((~test.design.new).sum()), int(test.design.new.sum())
-    same = f"{test.design.n_groups} prompts that both have" if test.design.kind == "paired" else "different prompts"
+    same = (
+        f"{test.design.n_groups} prompts that both have" if test.design.kind == "paired" else "no common prompts known"
+    )
     counts = f"{reference} reference and {new} new images, {same}"
     if test.changed:
         what = "images of one model do" if test.design.kind == "paired" else "such samples of one model do"

@@ -127,7 +127,7 @@ def campaign(
     if ledger is not None:
         who(None)
         open_ledger(ledger, create=True).close()  # both complain before the images are judged
-    images = open_campaign(source, split_words(by or ""))
+    images = open_campaign(source, split_words(by or ""), without=output)
     known = None if references is None else Catalog.read(references)
     settings = settings_of(trust_anchors, aliases, lineage)
     examined = None if layers is None else tuple(split_words(layers))

@@ -12,6 +12,8 @@ from morelli.cli._common import (
     CacheOption,
     EncoderOption,
     NoCacheOption,
+    PromptFrom,
+    PromptFromOption,
     WorkersOption,
     check_output,
     open_cache,
@@ -67,6 +69,7 @@ def drift(
     fail_on: Annotated[
         str | None, typer.Option("--fail-on", metavar="WORD", help="changed: end with status 3 if a change is found.")
     ] = None,
+    prompt_from: PromptFromOption = None,
     encoder: EncoderOption = None,
     workers: WorkersOption = None,
     cache: CacheOption = None,
@@ -85,7 +88,7 @@ def drift(
 
         morelli audit drift may.parquet june.parquet --model sdxl -o drift/
         morelli audit drift gallery.parquet --models "hunyuan-1.1,hunyuan-1.2" -o drift/
-        morelli audit drift before/ now/ --history looks.json --fail-on changed --json
+        morelli audit drift before/ now/ --prompt-from stem --history looks.json --fail-on changed
     """
     for path in (output, history):
         if path is not None:
@@ -101,13 +104,13 @@ def drift(
         names = _two(models)
         if new is not None:
             raise typer.BadParameter("--models names two samples of one catalog: give no second one", param_hint="NEW")
-        whole = _of_model(open_catalog(reference), model, reference)
+        whole = _of_model(open_catalog(reference, prompt_from=prompt_from), model, reference)
         samples = [_with_label(whole, label, name, reference) for name in names]
     else:
         if new is None:
             raise typer.BadParameter("name the images of now, or two models of one catalog", param_hint="NEW")
         names = (reference.name or str(reference), new.name or str(new))
-        samples = [_of_model(open_catalog(path), model, path) for path in (reference, new)]
+        samples = [_of_model(_images(path, model, prompt_from), model, path) for path in (reference, new)]
     looks = None if history is None else read_looks(history, rate)
     with progress("Measuring") as bar:
         found = detect_drift(
@@ -121,6 +124,11 @@ def drift(
     tell_sections([section], output, as_json, title=f"{names[0]} and {names[1]}", provenance=settings, desk="audit")
     if fail_on == "changed" and found.test.changed:
         raise typer.Exit(CONDITION_HOLDS)
+
+
+def _images(path: Path, model: str | None, prompt_from: PromptFrom | None) -> Catalog:
+    """Open a sample; images of a folder without folders in it are of one model, whatever that is called."""
+    return open_catalog(path, model=model or path.resolve().name, prompt_from=prompt_from)
 
 
 def _two(text: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ import typer
 from morelli._text import printable, split_words
 from morelli.cli._common import check_output
 from morelli.cli.audit.campaign import CONDITION_HOLDS
+from morelli.errors import MorelliError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +105,11 @@ def monitor(
         if state is not None and verdicts == "-":
             chart.save(state)
         raise
+    if not chart.seen and not chart.unreadable and chart.problems:
+        raise MorelliError(
+            f"{verdicts}: none of {chart.problems} lines is a verdict. Give what morelli attribute --json writes, or "
+            "verdicts.jsonl of an audit."
+        )
     if state is not None:
         chart.save(state)
     if as_json:
@@ -130,6 +137,10 @@ def _same(chart: Monitor, baseline: float | None, worse: float | None, every: fl
     if set(words) != set(chart.decisions):
         kept_words = ", ".join(chart.decisions)
         raise typer.BadParameter(f"the chart was begun for {kept_words}", param_hint="--decisions")
+
+
+def _images(n: float) -> str:
+    return f"{n:,.0f}" if isfinite(n) else "more than a trillion"
 
 
 def _teller(monitor: Monitor) -> Callable[[Alarm], None]:
@@ -168,5 +179,5 @@ def _tell(monitor: Monitor, new: int) -> None:
         fewest, most = monitor.until_false(usual.high), monitor.until_false(usual.low)
         typer.echo(
             f"The usual rate was counted in {usual.n:,} verdicts, and may be {100 * usual.low:.3g} to "
-            f"{100 * usual.high:.3g}: then false alarms come every {most:,.0f} to {fewest:,.0f} images."
+            f"{100 * usual.high:.3g}: then false alarms come every {fewest:,.0f} to {_images(most)} images."
         )

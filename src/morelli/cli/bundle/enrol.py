@@ -75,13 +75,15 @@ def enrol(
         morelli bundle enrol a.morelli audit/clusters/unknown-1.csv -o b.morelli
     """
     check_output(output)
+    if output.exists() and bundle.exists() and output.samefile(bundle):
+        raise typer.BadParameter("the bundle is left as it is; name another file", param_hint="--output")
     if add and replace:
         raise typer.BadParameter("references are added or replaced, not both", param_hint="--add, --replace")
 
     from morelli.attributors import Bundle, enrolment
 
     old = Bundle.load(bundle)
-    images = open_catalog(catalog, split)
+    images = open_catalog(catalog, split, model=model or catalog.resolve().name)
     if model is not None:
         images = _of_model(images, old.label, model, catalog)
     known = None if references is None else open_catalog(references)
