@@ -48,7 +48,7 @@ def test_whole_prompts_are_exchanged_where_prompts_differ():
     assert design.kind == "grouped" and design.n_relabellings == math.comb(12, 6)
     for prompt in range(12):
         assert (np.ptp(labels[:, design.group == prompt].astype(int), axis=1) == 0).all()
-    assert any("different prompts" in note for note in design.notes)
+    assert any("no prompts in common" in note for note in design.notes)
     for fold in range(int(design.fold.max()) + 1):  # no prompt is in two folds
         assert not set(design.group[design.fold == fold]) & set(design.group[design.fold != fold])
 

@@ -34,7 +34,7 @@ def test_two_models_of_one_catalog(cli, drifted):
 def test_two_sources(cli, references, held_out):
     result = cli("audit", "drift", references, held_out, "--model", "acnet-gan", "--encoder", ENCODER, "-w", "1")
     # 12 photographs and 4 others: no prompt coincides.
-    assert result.exit_code == 0 and "no common prompts known" in result.stdout
+    assert result.exit_code == 0 and "no common prompt known" in result.stdout
     assert "No change found" in result.stdout or "Changed" in result.stdout
 
 

@@ -34,7 +34,7 @@ def _conclusion(drift: Drift) -> str:
     test = drift.test
     reference, new = int((~test.design.new).sum()), int(test.design.new.sum())
     same = (
-        f"{test.design.n_groups} prompts that both have" if test.design.kind == "paired" else "no common prompts known"
+        f"{test.design.n_groups} prompts that both have" if test.design.kind == "paired" else "no common prompt known"
     )
     counts = f"{reference} reference and {new} new images, {same}"
     if test.changed:
