@@ -11,6 +11,8 @@ r"""What an audit makes of images by models that its bundle does not know, and w
   claim is true by construction and the references are independent of the folder;
 - ``hidden model``: images swapped in are by a model that is no candidate;
 - ``75 images``: shares, with images by a hidden model among them;
+- ``7 candidates``: four of 15 images are swapped where only seven of the gallery's models are candidates, at random,
+  and one or three of them claimed (answers among all candidates, taken among these seven);
 - images by other software, of lineages that the candidates have too;
 - ``clustered``: images of one to eight hidden models, three to fifteen of each.
 
@@ -51,6 +53,7 @@ from morelli.encoders import FeatureCache, Features, default_encoder, extract, j
 FOLDS, FIFTHS, SEED = 5, 5, 123
 LEVEL, SIZE = 0.05, 15
 SWAPPED = (1, 2, 3, 5, 8)
+FEW, SWAPPED_OF_FEW = 7, 4
 Row = tuple[str, str, int, str, int, float, float | None, float | None]
 
 
@@ -61,7 +64,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="keep features in this file")
     parser.add_argument("--answers", type=Path, required=True, help="keep fitted answers in this folder")
     parser.add_argument("--draws", type=int, default=300, help="sets of each kind")
-    parser.add_argument("--only", nargs="*", default=[], help="sections: exact, hidden, mixture, others, clusters")
+    parser.add_argument("--only", nargs="*", default=[], help="sections: exact, hidden, mixture, others, clusters, few")
     parser.add_argument("--csv", type=Path, help="write the rows here too")
     arguments = parser.parse_args()
     work = Work(arguments.source, arguments.others, arguments.cache, arguments.answers)
@@ -380,12 +383,69 @@ def clusters(work: Work, draws: int) -> Iterator[Row]:
         yield from _mean(name, kind, 0, "the same, absolute", np.abs(off).tolist())
 
 
+def few(work: Work, draws: int) -> Iterator[Row]:
+    """Test sets of 15 images where there are few candidates: as claimed, and with images by another lineage's model."""
+    for n_claimed in (1, 3):
+        for who in ("nobody", "another candidate", "no candidate"):
+            hits, first = [], []
+            for draw in range(draws):
+                given, rng = work.answered(draw % FIFTHS), np.random.default_rng([SEED, n_claimed, draw])
+                chosen = np.sort(rng.choice(len(given.classes), FEW, replace=False))
+                claimed = rng.choice(FEW, n_claimed, replace=False)
+                own_lines = {work.lineage[given.classes[chosen[k]]] for k in claimed}
+                inside = set(given.classes[chosen])
+                rivals = [
+                    name
+                    for name in np.unique(given.model)
+                    if work.lineage[name] not in own_lines and (name in inside) == (who == "another candidate")
+                ]
+                rows = np.flatnonzero(np.isin(given.codes, chosen[claimed]))
+                rows = np.sort(rng.permutation(rows)[:SIZE])
+                out = rng.permutation(SIZE)[: 0 if who == "nobody" else SWAPPED_OF_FEW]
+                if len(out) and not rivals:
+                    continue
+                if len(out):
+                    place = {given.prompt[row]: row for row in np.flatnonzero(given.model == rng.choice(rivals))}
+                    rows[out] = [place[given.prompt[row]] for row in rows[out]]
+                found = test_consistency(
+                    _among(given.log_proba[rows], chosen), given.open_set_p[rows], claimed,
+                    [_rehearsed_among(one, chosen) for one in given.rehearsals],
+                    judge=given.fold[rows], level=LEVEL, n_draws=500, seed=draw, power=False,
+                )  # fmt: skip
+                hits.append(not found.consistent)
+                first.append(float(np.isin(found.order[: len(out)], out).mean()) if len(out) else 0.0)
+            name = f"{FEW} candidates, {n_claimed} claimed, swapped for images by {who}"
+            yield from _rate(name, "all", len(out), hits)
+            if who != "nobody":
+                yield from _mean(name, "all", len(out), "precision", first)
+
+
+def _among(log_proba: NDArray[np.float64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+    words = log_proba[:, chosen]
+    return np.minimum(words - np.log(np.exp(words).sum(axis=1, keepdims=True)), 0.0)
+
+
+def _rehearsed_among(rehearsal: Rehearsal, chosen: NDArray[np.int64]) -> Rehearsal:
+    """Return a rehearsal of some candidates only."""
+    own, hidden = np.isin(rehearsal.codes, chosen), np.isin(rehearsal.hidden_codes, chosen)
+    unseen = rehearsal.hidden_log_proba[:, chosen]
+    sums = np.nansum(np.exp(unseen), axis=1)
+    hidden &= ((~np.isnan(unseen)).sum(axis=1) >= 2) & (sums > 0)
+    return Rehearsal(
+        _among(rehearsal.log_proba[own], chosen), np.searchsorted(chosen, rehearsal.codes[own]), rehearsal.groups[own],
+        rehearsal.open_set_p[own], unseen[hidden] - np.log(sums[hidden])[:, None],
+        np.searchsorted(chosen, rehearsal.hidden_codes[hidden]), rehearsal.hidden_groups[hidden],
+        rehearsal.hidden_open_set_p[hidden],
+    )  # fmt: skip
+
+
 SECTIONS: dict[str, Callable[[Work, int], Iterator[Row]]] = {
     "exact": exact,
     "hidden": hidden,
     "mixture": mixture,
     "others": others,
     "clusters": clusters,
+    "few": few,
 }
 
 
