@@ -4,20 +4,15 @@ That a candidate has a low probability is no contradiction yet: some candidates 
 the time. So the score of an image against a candidate also asks whether what it was taken for is what that candidate's
 references are taken for. Its weights are learned on out-of-fold answers, each reference once under its own name and
 once under every other: what it says is the logarithm of how much likelier an answer is for another's image.
-
-Images by models that are no candidates look otherwise: named with less confidence, and stranger. A second discriminant
-learns them from what was answered about models while they were hidden. Somebody else is either, with a probability that
-grows as the number of candidates falls.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from morelli.attributors.rehearsal import Rehearsal
@@ -25,10 +20,6 @@ from morelli.attributors.rehearsal import Rehearsal
 __all__ = ["SuspicionScale"]
 
 Float = NDArray[np.float64]
-
-STRANGERS = 3.0
-"""Models that are no candidates, for the probability that somebody else is one: as likely as so many candidates. With
-the 40 of the gallery nothing is lost by it, and with seven much gained (``benchmarks/strangers.py``)."""
 
 _PRIOR_IMAGES = 1.0
 """Images whose worth an even confusion is, beside those that were seen."""
@@ -45,13 +36,9 @@ class SuspicionScale:
     ----------
     responses : ndarray, shape (K, K)
         Mean answer for each candidate's references, each row divided by its largest entry.
-    mean, scale : ndarray, shape (5,)
-        Of the features.
-    weights : ndarray, shape (S, 5)
-        Of the discriminants on them: against other candidates and, if models were hidden, against these.
-    intercepts : ndarray, shape (S,)
-    priors : ndarray, shape (S,)
-        Probability of either, sum 1.
+    mean, scale, weight : ndarray, shape (5,)
+        Of the features, and of the discriminant on them.
+    intercept : float
     codes, groups : ndarray of int, shape (n,)
         Candidates and prompts of the references.
     others : ndarray, shape (n, K)
@@ -61,9 +48,8 @@ class SuspicionScale:
     responses: Float
     mean: Float
     scale: Float
-    weights: Float
-    intercepts: Float
-    priors: Float
+    weight: Float
+    intercept: float
     codes: NDArray[np.int64]
     groups: NDArray[np.int64]
     others: Float
@@ -92,22 +78,11 @@ class SuspicionScale:
         rows = np.concatenate([features[mine], features[~mine]])
         mean, scale = rows.mean(axis=0), rows.std(axis=0)
         scale = np.where(scale > 0, scale, 1.0)
-        elsewhere = [features[~mine]]
-        if len(rehearsal.hidden_codes):
-            elsewhere.append(_features_of_hidden(rehearsal, responses))
-        fitted = [
-            LogisticRegression(class_weight="balanced").fit(
-                (np.concatenate([features[mine], one]) - mean) / scale, np.repeat([0, 1], [n, len(one)])
-            )
-            for one in elsewhere
-        ]
-        priors = np.array([k, STRANGERS])[: len(fitted)]
-        made = cls(
-            responses, mean, scale, np.stack([one.coef_[0] for one in fitted]),
-            np.array([one.intercept_[0] for one in fitted]), priors / priors.sum(), codes, rehearsal.groups,
-            np.zeros((n, k)),
-        )  # fmt: skip
-        return replace(made, others=made._scored(features))
+        target = np.repeat([0, 1], [n, n * (k - 1)])
+        fitted = LogisticRegression(class_weight="balanced").fit((rows - mean) / scale, target)
+        weight, intercept = fitted.coef_[0], float(fitted.intercept_[0])
+        others = _scored(features, mean, scale, weight, intercept)
+        return cls(responses, mean, scale, weight, intercept, codes, rehearsal.groups, others)
 
     @property
     def own(self) -> Float:
@@ -132,19 +107,13 @@ class SuspicionScale:
         for start in range(0, len(words), _ROWS_AT_ONCE):  # features need many times the room of scores
             rows = slice(start, start + _ROWS_AT_ONCE)
             proba = np.exp(words[rows].astype(np.float64))
-            scores[rows] = self._scored(_features(proba, p[rows], self.responses))
+            features = _features(proba, p[rows], self.responses)
+            scores[rows] = _scored(features, self.mean, self.scale, self.weight, self.intercept)
         return scores
 
-    def _scored(self, features: Float) -> Float:
-        each = ((features - self.mean) / self.scale) @ self.weights.T + self.intercepts
-        return np.asarray(logsumexp(each, b=self.priors, axis=-1))
 
-
-def _features_of_hidden(rehearsal: Rehearsal, responses: Float) -> Float:
-    """Return features of images of hidden models and every candidate that was not hidden with them, shape (N, 5)."""
-    known = ~np.isnan(rehearsal.hidden_log_proba)
-    proba = np.where(known, np.exp(np.where(known, rehearsal.hidden_log_proba, 0.0)), 0.0)
-    return _features(proba, rehearsal.hidden_open_set_p, responses)[known]
+def _scored(features: Float, mean: Float, scale: Float, weight: Float, intercept: float) -> Float:
+    return np.asarray(((features - mean) / scale) @ weight + intercept)
 
 
 def _features(proba: Float, open_set_p: Float, responses: Float) -> Float:
