@@ -426,16 +426,11 @@ def _among(log_proba: NDArray[np.float64], chosen: NDArray[np.int64]) -> NDArray
 
 
 def _rehearsed_among(rehearsal: Rehearsal, chosen: NDArray[np.int64]) -> Rehearsal:
-    """Return a rehearsal of some candidates only."""
-    own, hidden = np.isin(rehearsal.codes, chosen), np.isin(rehearsal.hidden_codes, chosen)
-    unseen = rehearsal.hidden_log_proba[:, chosen]
-    sums = np.nansum(np.exp(unseen), axis=1)
-    hidden &= ((~np.isnan(unseen)).sum(axis=1) >= 2) & (sums > 0)
+    """Return a rehearsal of some candidates only; nothing is asked of hidden models here."""
+    own, nothing = np.isin(rehearsal.codes, chosen), np.zeros(0, np.int64)
     return Rehearsal(
         _among(rehearsal.log_proba[own], chosen), np.searchsorted(chosen, rehearsal.codes[own]), rehearsal.groups[own],
-        rehearsal.open_set_p[own], unseen[hidden] - np.log(sums[hidden])[:, None],
-        np.searchsorted(chosen, rehearsal.hidden_codes[hidden]), rehearsal.hidden_groups[hidden],
-        rehearsal.hidden_open_set_p[hidden],
+        rehearsal.open_set_p[own], np.zeros((0, len(chosen))), nothing, nothing, np.zeros(0),
     )  # fmt: skip
 
 

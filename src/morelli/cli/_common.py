@@ -41,6 +41,7 @@ __all__ = [
     "parse_views",
     "progress",
     "progress_of_asking",
+    "rows_of",
     "tell_study",
 ]
 
@@ -144,6 +145,17 @@ def open_catalog(
         names = sorted({str(name) for name in catalog.column("split") if name is not None})
         raise CatalogError(f'{source}: no row has the split "{split}"; there are: {", ".join(names) or "none"}.')
     return chosen
+
+
+def rows_of(catalog: Catalog, label: str, name: str, source: Path) -> Catalog:
+    """Return the rows whose label has a value; a CatalogError names the values that there are."""
+    values = catalog.text(label)
+    chosen = catalog.filter(values == name)
+    if len(chosen):
+        return chosen
+    there = sorted({str(value) for value in values if value is not None})
+    more = f", and {len(there) - 12} more" if len(there) > 12 else ""
+    raise CatalogError(f"{source}: {label} never is {name}; there are: {', '.join(there[:12]) or 'none'}{more}.")
 
 
 def open_cache(path: Path | None, disabled: bool) -> FeatureCache | None:

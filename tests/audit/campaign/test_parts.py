@@ -1,30 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 
-from morelli.audit.campaign.parts import by_month, holm
-
-
-def step_down(p_values: list[float], level: float) -> set[int]:
-    """Reject as Holm's paper tells it: from the smallest on, until one is not below its share of the level."""
-    rejected = set()
-    for tested, i in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        if not p_values[i] <= level / (len(p_values) - tested):
-            break
-        rejected.add(i)
-    return rejected
-
-
-@given(st.lists(st.integers(0, 1000).map(lambda n: n / 1024), min_size=1, max_size=16), st.integers(1, 300))
-def test_comparing_with_a_level_is_the_step_down_procedure(p_values, n):
-    level = (n + 0.5) / 1024  # no product of the p-values hits it
-    assert set(np.flatnonzero(holm(p_values) <= level)) == step_down(p_values, level)
-
-
-def test_holm_of_nothing():
-    assert holm([]).tolist() == []
+from morelli.audit.campaign.parts import by_month
 
 
 def test_dates_become_months_and_other_words_stay():

@@ -4,11 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from morelli.audit.drift import compare_samples, holm
+from morelli.audit.drift import compare_samples
 from morelli.errors import NotEnoughDataError
 
 from ._drifting import BLOCKS, two_samples
@@ -86,19 +84,3 @@ def test_images_that_measure_the_same_cannot_be_compared():
 def test_all_columns_are_one_family_by_default():
     X, new, group = two_samples(10)
     assert [one.name for one in compare_samples(X, new, group, n_simulations=0).families] == ["features"]
-
-
-def test_holm_on_a_worked_example():
-    # Holm 1979: smallest times 4, next times 3 ..., and never less than the one before.
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=5))
-def test_holm_is_the_closed_bonferroni_test(p):
-    """A hypothesis is rejected if every set of hypotheses that it is in is rejected by Bonferroni's test."""
-    adjusted = holm(p)
-    for one in range(len(p)):
-        sets = (s for size in range(1, len(p) + 1) for s in itertools.combinations(range(len(p)), size) if one in s)
-        closed = max(min(1.0, min(p[k] for k in s) * len(s)) for s in sets)
-        assert adjusted[one] == pytest.approx(closed)

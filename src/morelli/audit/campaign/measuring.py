@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from morelli.attributors import Bundle
+from morelli.audit._holm import holm
 from morelli.audit.campaign.gathered import Gathered, commonest_first
-from morelli.audit.campaign.parts import holm
 from morelli.audit.campaign.statements import CONSISTENT, INCONSISTENT, UNDECIDED, Claim, Mixture, Part, Share
 from morelli.audit.consistency import Consistency, test_consistency
 from morelli.audit.mixture import UNKNOWN, estimate_mixtures, roll_up_shares

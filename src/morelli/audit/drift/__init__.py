@@ -11,7 +11,7 @@ from morelli.audit.drift.monitoring import ABSTAINING, Alarm, Baseline, Monitor,
 from morelli.audit.drift.power import POWER, Power
 from morelli.audit.drift.section import drift_section
 from morelli.audit.drift.statistics import mean_discrepancy
-from morelli.audit.drift.testing import DriftTest, FamilyShift, compare_samples, holm
+from morelli.audit.drift.testing import DriftTest, FamilyShift, compare_samples
 
 __all__ = [
     "ABSTAINING",
@@ -35,7 +35,6 @@ __all__ = [
     "detect_drift",
     "drift_section",
     "file_differences",
-    "holm",
     "level_of_look",
     "make_design",
     "mean_discrepancy",

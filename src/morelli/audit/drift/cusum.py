@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -83,7 +83,7 @@ class Chart:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return asdict(self)
 
 
 def design_chart(baseline: float, worse: float | None = None, until_false: float = 1000.0) -> Chart:

@@ -8,7 +8,7 @@ A. Davison, D. Hinkley, "Bootstrap methods and their application", 1997, section
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -49,10 +49,7 @@ class Effect:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in ((name, getattr(self, name)) for name in self.__dataclass_fields__)
-        }
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def resampled_groups(design: Design, seed: int, n_boot: int = N_BOOT) -> Float:
@@ -80,8 +77,7 @@ def measure_effect(scores: Float, design: Design, weights: Float) -> Effect:
     share = (new @ members / sizes)[cell]
     label = new - share
 
-    pairs = (cell[:, None] == cell) * new[:, None] * ~new
-    wins = np.where(pairs, np.sign(scores[:, None] - scores) / 2 + 0.5, 0.0)
+    pairs, wins = _compared(scores, new, cell)
     if design.kind == "paired":  # a prompt counts as often as it is drawn, and not by the square of that
         auc = _ratio(weights @ wins.sum(axis=1), weights @ pairs.sum(axis=1))
     else:
@@ -102,9 +98,14 @@ def area_within_cells(scores: Float, new: NDArray[np.bool_], cell: NDArray[np.in
 
     0.5 where no cell has both.
     """
-    pairs = (cell[:, None] == cell) * new[:, None] * ~new
-    wins = np.where(pairs, np.sign(scores[:, None] - scores) / 2 + 0.5, 0.0)
+    pairs, wins = _compared(scores, new, cell)
     return float(wins.sum() / pairs.sum()) if pairs.any() else 0.5
+
+
+def _compared(scores: Float, new: NDArray[np.bool_], cell: NDArray[np.int64]) -> tuple[NDArray[np.bool_], Float]:
+    """Return which new image (row) is compared with which reference (column), and whether it has the higher score."""
+    pairs = (cell[:, None] == cell) & new[:, None] & ~new
+    return pairs, np.where(pairs, np.sign(scores[:, None] - scores) / 2 + 0.5, 0.0)
 
 
 def _others(above: Float, below: Float, fold: NDArray[np.int64]) -> Float:

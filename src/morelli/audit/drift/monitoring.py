@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -167,14 +167,10 @@ class Monitor:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {
+        return asdict(self) | {
             "kind": _KIND,
             "schema_version": SCHEMA_VERSION,
-            "chart": self.chart.to_dict(),
             "decisions": list(self.decisions),
-            "baseline": None if self.baseline is None else _plain(self.baseline),
-            "alarms": [_plain(alarm) for alarm in self.alarms],
             "since": list(self.since),
         }
 
@@ -283,10 +279,6 @@ def _decisions(words: Collection[str]) -> tuple[str, ...]:
     if foreign or not chosen or len(chosen) == len(DECISIONS):
         raise MorelliError(f"What counts is some of {', '.join(DECISIONS)}, not: {', '.join(chosen) or 'nothing'}.")
     return chosen
-
-
-def _plain(record: Alarm | Baseline) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 class _Lines:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -78,7 +78,7 @@ class Power:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"power": POWER}
+        return asdict(self) | {"power": POWER}
 
 
 def simulate_power(

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from morelli.audit._holm import holm
 from morelli.audit.drift.design import Design, make_design
 from morelli.audit.drift.effects import Effect, measure_effect, resampled_groups
 from morelli.audit.drift.power import Power, simulate_power
@@ -24,7 +25,7 @@ from morelli.audit.drift.statistics import (
 from morelli.audit.drift.trace import make_traces
 from morelli.errors import NotEnoughDataError
 
-__all__ = ["DriftTest", "FamilyShift", "compare_samples", "holm"]
+__all__ = ["DriftTest", "FamilyShift", "compare_samples"]
 
 N_PERMUTATIONS: Final = 1999
 
@@ -208,25 +209,13 @@ def compare_samples(
         discrepancy_p=p_value(discrepancy) if np.isfinite(discrepancy).all() else 1.0,
         families=tuple(
             FamilyShift(trace.name, measure_effect(s, plan, weights), one, adjusted)
-            for trace, s, one, adjusted in zip(traces, scores, p, holm(p), strict=True)
+            for trace, s, one, adjusted in zip(traces, scores, p, holm(p).tolist(), strict=True)
         ),
         n_permutations=len(labels),
         exhaustive=exhaustive,
         power=power,
         notes=(*notes, *plan.notes),
     )
-
-
-def holm(p: list[float]) -> list[float]:
-    """Return Holm's adjusted p-values: whatever is below a level then, no family is named wrongly above that rate.
-
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6(2), 1979.
-    """
-    order = np.argsort(p, kind="stable")
-    adjusted = np.maximum.accumulate(np.array(p)[order] * (len(p) - np.arange(len(p))))
-    result = np.empty(len(p))
-    result[order] = np.minimum(adjusted, 1.0)
-    return [float(value) for value in result]
 
 
 def _number(n_permutations: int, level: float, n_images: int) -> int:

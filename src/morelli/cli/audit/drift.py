@@ -19,6 +19,7 @@ from morelli.cli._common import (
     open_cache,
     open_catalog,
     progress,
+    rows_of,
 )
 from morelli.cli._sections import SeedOption, tell_sections
 from morelli.cli.audit.campaign import CONDITION_HOLDS
@@ -105,7 +106,7 @@ def drift(
         if new is not None:
             raise typer.BadParameter("--models names two samples of one catalog: give no second one", param_hint="NEW")
         whole = _of_model(open_catalog(reference, prompt_from=prompt_from), model, reference)
-        samples = [_with_label(whole, label, name, reference) for name in names]
+        samples = [rows_of(whole, label, name, reference) for name in names]
     else:
         if new is None:
             raise typer.BadParameter("name the images of now, or two models of one catalog", param_hint="NEW")
@@ -139,15 +140,4 @@ def _two(text: str) -> tuple[str, str]:
 
 
 def _of_model(catalog: Catalog, model: str | None, source: Path) -> Catalog:
-    return catalog if model is None else _with_label(catalog, "model", model, source)
-
-
-def _with_label(catalog: Catalog, label: str, name: str, source: Path) -> Catalog:
-    from morelli.errors import CatalogError
-
-    values = catalog.text(label)
-    if name not in set(values):
-        there = sorted({str(value) for value in values if value is not None})
-        more = f", and {len(there) - 12} more" if len(there) > 12 else ""
-        raise CatalogError(f"{source}: {label} never is {name}; there are: {', '.join(there[:12]) or 'none'}{more}.")
-    return catalog.filter(values == name)
+    return catalog if model is None else rows_of(catalog, "model", model, source)

@@ -19,12 +19,12 @@ from morelli.cli._common import (
     open_cache,
     open_catalog,
     progress,
+    rows_of,
 )
 
 if TYPE_CHECKING:
     from morelli.attributors import Bundle
     from morelli.attributors.enrolment import Enrolled
-    from morelli.catalog import Catalog
 
 __all__ = ["enrol"]
 
@@ -85,7 +85,7 @@ def enrol(
     old = Bundle.load(bundle)
     images = open_catalog(catalog, split, model=model or catalog.resolve().name)
     if model is not None:
-        images = _of_model(images, old.label, model, catalog)
+        images = rows_of(images, old.label, model, catalog)
     known = None if references is None else open_catalog(references)
     with progress("Measuring") as bar:
         made, facts = enrolment.enrol(
@@ -94,17 +94,6 @@ def enrol(
         )  # fmt: skip
     made.save(output)
     _tell(old, made, facts, output, as_json)
-
-
-def _of_model(catalog: Catalog, label: str, model: str, source: Path) -> Catalog:
-    from morelli.errors import CatalogError
-
-    labels = catalog.text(label)
-    chosen = catalog.filter(labels == model)
-    if not len(chosen):
-        there = sorted({str(one) for one in labels if one is not None})
-        raise CatalogError(f"{source}: {label} never is {model}; there are: {', '.join(there[:12]) or 'none'}.")
-    return chosen
 
 
 def _tell(old: Bundle, made: Bundle, facts: dict[str, Enrolled], output: Path, as_json: bool) -> None:
